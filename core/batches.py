@@ -1,0 +1,95 @@
+"""Rows as batches of uint8 images: plain rows in one gather, augmented rows made ahead by workers.
+
+Everything drawn is keyed by (seed, fold, phase, epoch) and the image's position in the epoch, so
+neither the number of workers nor a restart changes a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core import augment
+from core.data import Rows
+from core.refusal import Refusal
+
+Key = tuple[int, ...]
+
+
+def seed(*key: int) -> int:
+    """A 32-bit seed for this key; keys that differ anywhere give unrelated seeds."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def as_images(batch: np.ndarray) -> torch.Tensor:
+    """(b, h, w, 3) uint8 -> (b, 3, h, w) in channels_last order, without moving a byte."""
+    return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Training batches of one shape, shuffled anew in each epoch; the last partial batch is dropped.
+
+    `who` says which rows go through the augmentations `names`: copies, all or none; the others are centre crops.
+    """
+
+    rows: Rows
+    batch: int
+    names: tuple[str, ...]
+    who: augment.Who
+    workers: int
+
+    def __post_init__(self) -> None:
+        if len(self) == 0:
+            raise Refusal(f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch")
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.rows) // self.batch
+
+    def epoch(self, key: Key) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images uint8 (batch, 3, h, w), labels int64 (batch,)) for each batch of the epoch `key`."""
+        order = np.random.default_rng(key).permutation(len(self.rows))[: len(self) * self.batch].reshape(len(self), self.batch)
+        label = self.rows.column("label")
+        pixel = self.rows.column("pixel")
+        made = self._augmented(order, key)
+        for rows, (where, images) in zip(order, made, strict=True):
+            batch = self.rows.pixels.centre(pixel[rows])
+            batch[where] = images
+            yield as_images(batch), torch.from_numpy(label[rows])
+
+    def _augmented(self, order: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each batch, the places that are augmented and their images."""
+        chosen = {"copies": self.rows.column("copy"), "all": np.ones(len(self.rows), bool), "none": np.zeros(len(self.rows), bool)}[self.who]
+        source = _Augmented(self.rows, order, chosen[order] & bool(self.names), self.names, key)
+        if not source.where.any():
+            return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
+        return iter(torch.utils.data.DataLoader(source, batch_size=None, num_workers=self.workers, prefetch_factor=4 if self.workers else None))
+
+
+class _Augmented(torch.utils.data.Dataset):
+    """Item k: (places in batch k that are augmented, their images)."""
+
+    def __init__(self, rows: Rows, order: np.ndarray, where: np.ndarray, names: tuple[str, ...], key: Key):
+        self.pixels, self.pixel, self.order, self.where, self.key = rows.pixels, rows.column("pixel"), order, where, key
+        self.transform = augment.pipeline(names)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        where = np.flatnonzero(self.where[number])
+        images = self.pixels.centre(self.pixel[self.order[number][where]])
+        for at, place in enumerate(where):
+            images[at] = augment.apply(self.transform, images[at], seed(*self.key, number * self.order.shape[1] + int(place)))
+        return where, images
+
+
+def in_order(rows: Rows, batch: int) -> Iterator[torch.Tensor]:
+    """The rows' centre crops as they are, in order; the last batch may be smaller."""
+    pixel = rows.column("pixel")
+    for start in range(0, len(rows), batch):
+        yield as_images(rows.pixels.centre(pixel[start : start + batch]))

@@ -1,0 +1,91 @@
+"""Files that are there whole or not at all, locks that die with their owner, room that is checked first."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.refusal import Refusal
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+def write(path: Path, writer: Callable[[Path], Any]) -> None:
+    """Let `writer` write beside `path`, then rename: a reader sees the old file or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        writer(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    def save(beside: Path) -> None:
+        with open(beside, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+
+    write(path, save)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold `path` for this process; a second process is told who holds it, or waits.
+
+    POSIX record locks: the kernel drops them when the owner dies, however it dies, and forked
+    loader workers that outlive it for a moment do not inherit them.
+
+    Raises:
+        Refusal: another process holds the lock and `wait` is false.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            file.seek(0)
+            raise Refusal(f"{what} is in use by {file.read().strip() or 'another process'}; wait for it or stop it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Refuse before the work rather than fail within it: `needed` bytes must be free where `folder` is or will be."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise Refusal(f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free; make room there")

@@ -1,0 +1,146 @@
+"""Pixels: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array.
+
+Images are RGB, (height, width, 3). What cannot be read is named before anything trains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core import disk
+from core.data import Table
+from core.refusal import Refusal
+
+JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
+
+
+@dataclass(frozen=True)
+class Store:
+    """`array` (n, h, w, 3) uint8 holds the crop, or the whole frame; `size` (height, width) is what a net sees."""
+
+    array: np.ndarray
+    size: tuple[int, int]
+
+    def centre(self, which: np.ndarray) -> np.ndarray:
+        """(len(which), height, width, 3): the centre crops of these pixels, copied in one gather."""
+        return self.array[which][(slice(None), *middle(self.array.shape[1:3], self.size))]
+
+
+def middle(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+    """The centre crop of a frame (height, width), as slices."""
+    top, left = (frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2
+    return slice(top, top + size[0]), slice(left, left + size[1])
+
+
+def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(height, width) that a net sees of a crop at this scale."""
+    return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
+
+
+def cache(root: Path) -> Path:
+    """Where what is derived from a data folder is kept: $CACHE, else .cache in the project."""
+    base = Path(os.environ.get("CACHE") or disk.HOME / ".cache")
+    return base / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
+
+
+def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> Store:
+    """The decoded store of all train and test images of `table`, built if it is not there or any file changed.
+
+    Args:
+        crop: (height, width) of the centre crop, in pixels of the photographs.
+        scale: shrinks what is stored by area interpolation.
+        whole: store the whole frame, for a kernel that crops at random.
+
+    Raises:
+        Refusal: an image that cannot be read or is smaller than the crop, or too little disk.
+    """
+    files = [*table.train.column("file"), *table.test.column("file")]
+    stats = [os.stat(table.root / file) for file in files]
+    state = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in zip(files, stats, strict=True)]
+    key = disk.text_digest("\n".join([f"{crop} {scale} {whole}", *state]))[:16]
+    path = cache(table.root) / f"pixels-{key}.npy"
+    with disk.lock(path.with_suffix(".lock"), f"the store {path}", wait=True):
+        if not path.is_file():
+            _build(path, [table.root / file for file in files], crop, scale, whole)
+    return Store(np.load(path, mmap_mode="r", allow_pickle=False), net_size(crop, scale))
+
+
+def _build(path: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
+    """Fill a file beside `path` on all cores, then rename it; what a killed build left is written over."""
+    first = prepare(files[0], crop, scale, whole)
+    disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
+    beside = path.with_suffix(".building")
+    try:
+        array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
+        for at, image in enumerate(_prepared(files, crop, scale, whole)):
+            if image.shape != first.shape:
+                raise Refusal(f"{files[at]}: becomes {image.shape[0]}x{image.shape[1]} where {files[0].name} becomes {first.shape[0]}x{first.shape[1]}; frames must be of one size here")
+            array[at] = image
+        array.flush()
+        del array
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _prepared(files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> Iterator[np.ndarray]:
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    work = (delayed(prepare)(file, crop, scale, whole) for file in files)
+    images = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work)
+    yield from tqdm(images, "decoding", len(files), unit="img", disable=None)
+
+
+def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> np.ndarray:
+    """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
+
+    Raises:
+        Refusal: the file cannot be decoded whole, or is smaller than the crop.
+    """
+    import cv2
+
+    image = decode(file)
+    if image.shape[0] < crop[0] or image.shape[1] < crop[1]:
+        raise Refusal(f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH")
+    if not whole:
+        image = image[middle(image.shape, crop)]
+    if scale != 1:
+        height, width = net_size(image.shape[:2], scale)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(image)
+
+
+def decode(file: Path) -> np.ndarray:
+    """(height, width, 3) uint8 RGB.
+
+    OpenCV fills the missing part of a truncated file with grey and says so only on stderr; so a
+    file without its end mark is given to Pillow, which refuses it.
+    """
+    import cv2
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{file}: cannot be read ({error.strerror})") from None
+    ends = JPEG_END if data.startswith(JPEG_START) else PNG_END
+    if data.rstrip(b"\0").endswith(ends):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if image is not None:
+            return image
+    return _decode_strictly(file)
+
+
+def _decode_strictly(file: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Refusal(f"{file}: cannot be decoded ({str(error).splitlines()[0]}); restore it, or remove it to train without") from None

