@@ -9,9 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     import albumentations
 
-Name = Literal["brightness_contrast", "flip", "clahe", "shift_scale_rotate"]
-Who = Literal["copies", "all", "none"]
-NAMES = get_args(Name)
+Augmentation = Literal["brightness_contrast", "flip", "clahe", "shift_scale_rotate"]
+Augmented = Literal["copies", "all", "none"]
+NAMES = get_args(Augmentation)
 
 
 def pipeline(names: tuple[str, ...]) -> albumentations.Compose:

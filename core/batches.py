@@ -39,7 +39,7 @@ class Loader:
     rows: Rows
     batch: int
     names: tuple[str, ...]
-    who: augment.Who
+    who: augment.Augmented
     workers: int
 
     def __post_init__(self) -> None:
@@ -67,7 +67,12 @@ class Loader:
         source = _Augmented(self.rows, order, chosen[order] & bool(self.names), self.names, key)
         if not source.where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
-        return iter(torch.utils.data.DataLoader(source, batch_size=None, num_workers=self.workers, prefetch_factor=4 if self.workers else None))
+        ahead = 4 if self.workers else None
+        return iter(torch.utils.data.DataLoader(source, batch_size=None, num_workers=self.workers, prefetch_factor=ahead, collate_fn=_as_it_is))
+
+
+def _as_it_is(item):
+    return item
 
 
 class _Augmented(torch.utils.data.Dataset):

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -62,25 +62,50 @@ def text_digest(text: str) -> str:
 
 @contextmanager
 def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
-    """Hold `path` for this process; a second process is told who holds it, or waits.
+    """Hold `path` for this process; a second process is told who holds it, or waits. Nothing stays on disk.
 
-    POSIX record locks: the kernel drops them when the owner dies, however it dies, and forked
+    POSIX record locks: the system drops them when the owner dies, however it dies, and forked
     loader workers that outlive it for a moment do not inherit them.
 
     Raises:
         Refusal: another process holds the lock and `wait` is false.
     """
+    made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            file.seek(0)
-            raise Refusal(f"{what} is in use by {file.read().strip() or 'another process'}; wait for it or stop it") from None
+    file = _locked(path, what, wait)
+    try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+        _remove_empty(made)
+
+
+def _locked(path: Path, what: str, wait: bool) -> IO[str]:
+    """The open, locked file at `path`; asked for again while the one that was locked has been removed by its last owner."""
+    while True:
+        file = open(path, "a+", encoding="utf-8")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise Refusal(f"{what} is in use by {holder}; wait for it or stop it") from None
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            return file
+        file.close()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:

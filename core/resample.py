@@ -10,10 +10,10 @@ import numpy as np
 from core import labels
 from core.data import Rows
 
-How = Literal["none", "elderly", "balance"]
+Resampling = Literal["none", "elderly", "balance"]
 
 
-def repeat(rows: Rows, how: How) -> Rows:
+def repeat(rows: Rows, how: Resampling) -> Rows:
     """The rows, then the copies (column copy True).
 
     none: no copies. elderly: the oldest group is repeated up to the size of the largest age group.

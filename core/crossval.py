@@ -1,0 +1,125 @@
+"""Every fold of a kernel that is not finished: one after the other, or side by side.
+
+Only (kernel path, recipe as a dict, fold number) crosses a process border; a worker loads the kernel by its path.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from core import batches, checkpoint, data, disk, folds, images, naming, record, runs, score
+from core.refusal import Refusal
+
+SMOKE_PEOPLE = 24
+
+
+def train(file: str, recipe: Any) -> None:
+    """Train what is left of this kernel's run with this recipe, then report it.
+
+    Raises:
+        Refusal: anything wrong with the data, the recipe, the machine or the run, before training where it can be known.
+    """
+    from core import plots
+
+    path = Path(file).resolve()
+    name = naming.run_name(recipe)
+    recipe = replace(_tiny(recipe), device=device(recipe.device))
+    with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
+        table, dealt = prepared(recipe)
+        for note in table.notes:
+            print(note, file=sys.stderr)
+        _rehearse(load(path), recipe, work)
+        record.begin(work, path, naming.results(recipe), table, dealt, recipe.force or recipe.smoke)
+        _train_folds(path, recipe, work, int(dealt.max()) + 1)
+        machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
+        record.join(work, dealt, len(table.test))
+        plots.report(work, table.root)
+        about = record.end(work, table, dealt, machine)
+    print(f"out of fold  {score.line(about['scores'])}")
+    print(f"wrote {runs.root() / path.parent.name / name}")
+
+
+def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
+    from joblib import Parallel, delayed
+
+    todo = [fold for fold in range(number) if not (work / "folds" / str(fold) / "test.npy").is_file()]
+    jobs = min(recipe.jobs, len(todo)) or 1
+    given = asdict(recipe)
+    Parallel(n_jobs=jobs)(
+        delayed(train_fold)(str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads()) for at, fold in enumerate(todo)
+    )
+
+
+def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: int, threads: int) -> None:
+    """Train one fold and write its probabilities. The same threads everywhere: the number of jobs must not change a byte."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True  # every training batch has the same shape
+    kernel = load(Path(file))
+    recipe = kernel.Recipe(**given)
+    table, dealt = prepared(recipe)
+    fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
+    folder = Path(work) / "folds" / str(number)
+    with disk.lock(folder / ".lock", f"fold {number} of {work}"):
+        run = record.FoldRun(folder, Path(work) / "tensorboard" / f"fold{number}", number, int(dealt.max()) + 1, after, recipe.seed, recipe.device)
+        torch.manual_seed(batches.seed(recipe.seed, number))
+        held, test = kernel.fit_fold(recipe, table, fold, run)
+        run.finish(held, test)
+        checkpoint.remove(folder)
+
+
+@functools.lru_cache(1)
+def prepared(recipe: Any) -> tuple[data.Table, np.ndarray]:
+    """The table with its store open, and its folds; read once per process."""
+    table = data.load(data.folder(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
+    dealt = folds.stored(table, recipe.folds, recipe.val_ratio, images.cache(table.root))
+    store = images.open_store(table, recipe.crop, recipe.scale, whole="random_crop" in recipe.augmentations)
+    return table.opened(store), dealt
+
+
+@functools.lru_cache
+def load(path: Path) -> ModuleType:
+    """The kernel at this path, as a module of its own."""
+    name = f"kernel_{path.parent.name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise Refusal(f"{path}: is not a kernel")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _tiny(recipe: Any) -> Any:
+    """--smoke: the same recipe on few people, small images, two folds and one epoch."""
+    return replace(recipe, folds=min(recipe.folds, 2), epochs=1, batch=min(recipe.batch, 8), scale=min(recipe.scale, 0.2)) if recipe.smoke else recipe
+
+
+def _rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
+    """Build the net once, so that an unknown backbone, a hub without answer or too little disk is said before training."""
+    net = kernel.Net(recipe.backbone, recipe.weights)
+    disk.require_room(work, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
+
+
+def device(asked: str) -> str:
+    """`auto` is the GPU if there is one. Refuses a device that is not there."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = asked.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise Refusal(f"--device {asked}: must be auto, cpu, cuda or cuda:NUMBER")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise Refusal(f"--device {asked}: this machine has {torch.cuda.device_count()} GPUs; give --device cpu")
+    return asked
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"

@@ -1,0 +1,179 @@
+"""Phase, fit, predict: the only training loop.
+
+A plan is a list of phases; `fit` carries it out, one log line and one checkpoint per epoch, and goes
+on where a killed run stopped. Predictions come from the last epoch: choosing the best epoch on the
+held rows would make every out-of-fold score a lie.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from core import batches, checkpoint, optim, score
+from core.batches import Loader
+from core.data import Rows
+from core.refusal import Refusal
+from core.record import FoldRun
+
+#: Fixed, so that the batch that a net is trained with never changes a prediction.
+PREDICT_BATCH = 64
+Probs = Callable[[Any, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is trained, on what, how, and for how long.
+
+    forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, labels int64 (b,)) -> scalar;
+    optimizer: parameters -> optimizer; schedule: optimizer -> schedule.
+    """
+
+    name: str
+    loader: Loader
+    forward: Callable[[torch.Tensor], Any]
+    loss: Callable[[Any, torch.Tensor], torch.Tensor]
+    parameters: list[nn.Parameter]
+    optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+    schedule: Callable[[torch.optim.Optimizer], Any]
+    epochs: int
+
+    @property
+    def images(self) -> int:
+        """Trained on in an epoch."""
+        return len(self.loader) * self.loader.batch
+
+
+def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Rows] | None = None) -> None:
+    """Train `net` in place through all phases, then save its weights in the run's folder.
+
+    `watch` is (probs, rows) to score after each epoch; the scores are written down and decide nothing.
+
+    Raises:
+        Refusal: memory runs out, or the loss is no longer a number.
+    """
+    net.to(device=torch.device(run.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = checkpoint.load(run.folder, torch.device(run.device))
+    if state:
+        net.load_state_dict(state["net"])
+    done = (state["phase"], state["epoch"]) if state else (-1, -1)
+    with _Progress(plan, run, done) as progress:
+        for number, phase in enumerate(plan):
+            if number >= done[0]:
+                _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
+    checkpoint.save_weights(run.folder, net)
+
+
+def _train(net: nn.Module, phase: Phase, number: int, run: FoldRun, state: dict | None, watch: tuple[Probs, Rows] | None, progress: _Progress) -> None:
+    optimizer = phase.optimizer(phase.parameters)
+    schedule = phase.schedule(optimizer)
+    if state:
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+    for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
+        key = (run.seed, run.fold, number, epoch)
+        lr = optimizer.param_groups[0]["lr"]
+        start = time.perf_counter()
+        loss = _epoch(net, phase, optimizer, key, run.device, progress)
+        seconds = time.perf_counter() - start
+        optim.advance(schedule, loss)
+        seen = {"macro_f1": None, "accuracy": None}
+        if watch:
+            predicted, true = predict(net, *watch).argmax(1), watch[1].column("label")
+            seen = {"macro_f1": score.macro_f1(true, predicted), "accuracy": score.accuracy(true, predicted)}
+        row = {"fold": run.fold, "phase": phase.name, "epoch": epoch, "lr": lr, "loss": loss, **seen, "seconds": seconds, "images_per_second": phase.images / seconds}
+        progress.epoch(phase, row)
+        checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
+
+
+def _epoch(net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, key: batches.Key, device: str, progress: _Progress) -> float:
+    """One pass over the rows; the mean loss, read back from the device once at its end."""
+    net.train()
+    torch.manual_seed(batches.seed(*key))
+    total = torch.zeros((), device=device)
+    with _memory(phase.loader.batch):
+        for images, labels in phase.loader.epoch(key):
+            optimizer.zero_grad(set_to_none=True)
+            with _precision(device):
+                loss = phase.loss(phase.forward(images.to(device, non_blocking=True)), labels.to(device, non_blocking=True))
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+            progress.images(len(images))
+        mean = (total / len(phase.loader)).item()
+    if not math.isfinite(mean):
+        raise Refusal(f"the training loss became {mean} in phase {phase.name}; try a lower --lr")
+    return mean
+
+
+@torch.inference_mode()
+def predict(net: nn.Module, probs: Probs, rows: Rows) -> np.ndarray:
+    """(len(rows), 18) float32 class probabilities, from the rows exactly as they are."""
+    device = next(net.parameters()).device
+    net.eval()
+    found = []
+    with _memory(PREDICT_BATCH):
+        for images in batches.in_order(rows, PREDICT_BATCH):
+            with _precision(device.type):
+                found.append(probs(net, images.to(device, non_blocking=True)).float())
+    return torch.cat(found).cpu().numpy()
+
+
+def _precision(device: str) -> torch.autocast:
+    """bfloat16 on a GPU, float32 on a CPU."""
+    kind = device.partition(":")[0]
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cuda")
+
+
+@contextmanager
+def _memory(batch: int) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise Refusal(f"out of memory at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale") from None
+
+
+class _Progress:
+    """A bar over the fold's images on a terminal, a line per epoch anywhere, and the run's log."""
+
+    def __init__(self, plan: list[Phase], run: FoldRun, done: tuple[int, int]):
+        from tqdm import tqdm
+
+        from core.curves import Curves
+
+        passed = sum(phase.images * (phase.epochs if number < done[0] else done[1] + 1) for number, phase in enumerate(plan) if number <= done[0])
+        self.total = sum(phase.images * phase.epochs for phase in plan)
+        self.run, self.plan, self.seconds, self.trained = run, plan, 0.0, 0
+        places = [(phase.name, epoch) for number, phase in enumerate(plan) for epoch in range(phase.epochs) if (number, epoch) <= done]
+        self.curves = Curves(run.board, run.keep_log(places))
+        self.bar = tqdm(total=self.total, initial=passed, desc=f"fold {run.fold + 1}/{run.folds}", unit="img", disable=None, leave=False)
+        self.left = self.total - passed
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.curves.close()
+        self.bar.close()
+
+    def images(self, number: int) -> None:
+        self.bar.update(number)
+
+    def epoch(self, phase: Phase, row: dict[str, Any]) -> None:
+        self.run.log(row)
+        self.curves.add(row)
+        self.seconds, self.trained, self.left = self.seconds + row["seconds"], self.trained + phase.images, self.left - phase.images
+        left = (self.left + self.run.after * self.total) * self.seconds / self.trained
+        seen = "" if row["macro_f1"] is None else f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
+        where = f"fold {self.run.fold + 1}/{self.run.folds}  {phase.name} {row['epoch'] + 1}/{phase.epochs}"
+        self.bar.write(f"{where}  loss {row['loss']:.4f}{seen}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left")

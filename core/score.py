@@ -1,0 +1,119 @@
+"""Macro F1 and accuracy, whole and per attribute, with intervals by resampling people.
+
+    python -m core.score submissions/demo.csv data/answers.csv
+
+Macro F1 is the plain mean of the 18 per-class F1; a class that neither occurs nor is predicted
+counts 0. Free of torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import labels
+from core.refusal import Refusal
+
+DRAWS = 2000
+#: Fewer people than this say too little, unless they are all there are.
+ENOUGH_PEOPLE = 100
+
+
+def confusion(true: np.ndarray, predicted: np.ndarray, classes: int = 18) -> np.ndarray:
+    """(classes, classes) counts, true by predicted."""
+    return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def f1(counts: np.ndarray) -> np.ndarray:
+    """(..., c) per-class F1 of (..., c, c) confusion counts; 0 where a class neither occurs nor is predicted."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    total = counts.sum(-1) + counts.sum(-2)
+    return 2 * hits / np.maximum(total, 1e-12)
+
+
+def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1(confusion(true, predicted)).mean())
+
+
+def accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
+    return float((true == predicted).mean())
+
+
+def by_person(true: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """(people, 18, 18): the confusion counts of each person's images."""
+    names, who = np.unique(people, return_inverse=True)
+    flat = (who * 18 + true) * 18 + predicted
+    return np.bincount(flat, minlength=len(names) * 324).reshape(len(names), 18, 18)
+
+
+def resampled(per_person: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """(draws, 18, 18): confusion counts of as many people, drawn with replacement."""
+    number = len(per_person)
+    times = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), draws)
+    return (times.astype(np.float64) @ per_person.reshape(number, 324).astype(np.float64)).reshape(draws, 18, 18)
+
+
+def summary(true: np.ndarray, predicted: np.ndarray, people: np.ndarray | None) -> dict[str, Any]:
+    """What is said of predictions: macro_f1 and accuracy as [value, low, high] (95 %, by resampling people;
+    only [value] if it is not known who the people are), accuracy of each attribute, F1 of each class."""
+    counts = confusion(true, predicted)
+    drawn = resampled(by_person(true, predicted, people)) if people is not None else np.empty((0, 18, 18))
+    spread = {"macro_f1": f1(drawn).mean(-1), "accuracy": np.trace(drawn, axis1=1, axis2=2) / np.maximum(drawn.sum((1, 2)), 1)}
+    point = {"macro_f1": float(f1(counts).mean()), "accuracy": accuracy(true, predicted)}
+    parts = zip(labels.TASKS, labels.split(true), labels.split(predicted), strict=True)
+    return {
+        "images": len(true),
+        "people": len(np.unique(people)) if people is not None else None,
+        **{name: [value, *np.quantile(spread[name], (0.025, 0.975)).tolist()] if len(drawn) else [value] for name, value in point.items()},
+        **{task: accuracy(mine, theirs) for task, mine, theirs in parts},
+        "class_f1": f1(counts).tolist(),
+    }
+
+
+def honest(rows: Any, probs: np.ndarray) -> dict[str, Any] | None:
+    """The summary of out-of-fold `probs` (n, 18) for the rows they cover, or None where too few people are covered.
+
+    `rows` is a frame with person and label. Held-out people number at least 100, or are all the people there are.
+    """
+    covered = ~np.isnan(probs[:, 0])
+    people = rows["person"].to_numpy().astype(str)
+    if not covered.any() or (len(np.unique(people[covered])) < ENOUGH_PEOPLE and not covered.all()):
+        return None
+    return summary(rows["label"].to_numpy()[covered], probs[covered].argmax(1), people[covered])
+
+
+def line(scores: dict[str, Any] | None) -> str:
+    """One line for people to read."""
+    if scores is None:
+        return f"no score: fewer than {ENOUGH_PEOPLE} people were held out"
+    shown = {name: f"{scores[name][0]:.4f}" + (f" [{scores[name][1]:.4f}, {scores[name][2]:.4f}]" if len(scores[name]) > 1 else "") for name in ("macro_f1", "accuracy")}
+    parts = "  ".join(f"{task} {scores[task]:.3f}" for task in labels.TASKS)
+    over = f"{scores['images']} images" + (f" of {scores['people']} people" if scores["people"] else "")
+    return f"macro F1 {shown['macro_f1']}  accuracy {shown['accuracy']}  {parts}  ({over})"
+
+
+def against(submission: Path, answers: Path) -> dict[str, Any]:
+    """The summary of a submission CSV (ImageID, ans) against the true one; people resampled if it has a column person."""
+    import pandas as pd
+
+    frames = []
+    for path in (submission, answers):
+        if not path.is_file():
+            raise Refusal(f"{path}: there is no such file")
+        frames.append(pd.read_csv(path, dtype={"ImageID": str, "person": str}))
+        if not {"ImageID", "ans"} <= set(frames[-1]):
+            raise Refusal(f"{path}: needs columns ImageID and ans")
+    said, truth = frames
+    both = truth.merge(said[["ImageID", "ans"]], on="ImageID", suffixes=("", "_said"))
+    if not len(truth) == len(said) == len(both):
+        raise Refusal(f"{submission}: does not answer the same images as {answers}")
+    return summary(both["ans"].to_numpy(), both["ans_said"].to_numpy(), both["person"].to_numpy() if "person" in both else None)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise Refusal("needs two files: python -m core.score SUBMISSION.csv ANSWERS.csv")
+    print(line(against(Path(sys.argv[1]), Path(sys.argv[2]))))
