@@ -24,7 +24,13 @@ def pipeline(names: tuple[str, ...]) -> albumentations.Compose:
         "brightness_contrast": lambda: A.RandomBrightnessContrast(0.2, 0.2, p=0.5),
         "flip": lambda: A.HorizontalFlip(p=0.5),
         "clahe": lambda: A.CLAHE(clip_limit=(1, 4), tile_grid_size=(8, 8), p=0.5),
-        "shift_scale_rotate": lambda: A.Affine(translate_percent=(-0.06, 0.06), scale=(0.9, 1.1), rotate=(-20, 20), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+        "shift_scale_rotate": lambda: A.Affine(
+            translate_percent=(-0.06, 0.06),
+            scale=(0.9, 1.1),
+            rotate=(-20, 20),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.5,
+        ),
     }
     return A.Compose([made[name]() for name in names], strict=True)
 

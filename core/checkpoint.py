@@ -1,4 +1,7 @@
-"""Weights and optimizer state on disk: the torch side of a run. Weights are safetensors, checkpoints load with weights_only."""
+"""Weights and optimizer state on disk: the torch side of a run.
+
+Weights are safetensors; checkpoints load with weights_only.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,13 @@ from core import disk
 
 def save(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, phase: int, epoch: int) -> None:
     """All that is needed to go on after this epoch of this phase."""
-    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "phase": phase, "epoch": epoch}
+    state = {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "phase": phase,
+        "epoch": epoch,
+    }
     disk.write(folder / "checkpoint.pt", lambda beside: torch.save(state, beside))
 
 
@@ -35,6 +44,6 @@ def save_weights(folder: Path, net: nn.Module) -> None:
 
 
 def room(net: nn.Module, folds: int, jobs: int) -> int:
-    """Bytes that a run of this net writes: a model per fold, and two checkpoints with Adam's state per job while it writes."""
+    """Bytes that a run of this net writes: a model per fold; per job two checkpoints with Adam's state."""
     model = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
     return model * (folds + 6 * jobs)

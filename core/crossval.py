@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import batches, checkpoint, data, disk, folds, images, naming, record, runs, score
+from core import batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
 from core.refusal import Refusal
 
 SMOKE_PEOPLE = 24
@@ -26,7 +26,7 @@ def train(file: str, recipe: Any) -> None:
     """Train what is left of this kernel's run with this recipe, then report it.
 
     Raises:
-        Refusal: anything wrong with the data, the recipe, the machine or the run, before training where it can be known.
+        Refusal: anything wrong with data, recipe, machine or run, before training where it can be known.
     """
     from core import plots
 
@@ -55,12 +55,13 @@ def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
     jobs = min(recipe.jobs, len(todo)) or 1
     given = asdict(recipe)
     Parallel(n_jobs=jobs)(
-        delayed(train_fold)(str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads()) for at, fold in enumerate(todo)
+        delayed(train_fold)(str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads())
+        for at, fold in enumerate(todo)
     )
 
 
 def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: int, threads: int) -> None:
-    """Train one fold and write its probabilities. The same threads everywhere: the number of jobs must not change a byte."""
+    """Train one fold and write its probabilities, with the same threads whatever the number of jobs."""
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
     kernel = load(Path(file))
@@ -69,7 +70,15 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)
     with disk.lock(folder / ".lock", f"fold {number} of {work}"):
-        run = record.FoldRun(folder, Path(work) / "tensorboard" / f"fold{number}", number, int(dealt.max()) + 1, after, recipe.seed, recipe.device)
+        run = foldrun.FoldRun(
+            folder,
+            Path(work) / "tensorboard" / f"fold{number}",
+            number,
+            int(dealt.max()) + 1,
+            after,
+            recipe.seed,
+            recipe.device,
+        )
         torch.manual_seed(batches.seed(recipe.seed, number))
         held, test = kernel.fit_fold(recipe, table, fold, run)
         run.finish(held, test)
@@ -100,11 +109,15 @@ def load(path: Path) -> ModuleType:
 
 def _tiny(recipe: Any) -> Any:
     """--smoke: the same recipe on few people, small images, two folds and one epoch."""
-    return replace(recipe, folds=min(recipe.folds, 2), epochs=1, batch=min(recipe.batch, 8), scale=min(recipe.scale, 0.2)) if recipe.smoke else recipe
+    return (
+        replace(recipe, folds=min(recipe.folds, 2), epochs=1, batch=min(recipe.batch, 8), scale=min(recipe.scale, 0.2))
+        if recipe.smoke
+        else recipe
+    )
 
 
 def _rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
-    """Build the net once, so that an unknown backbone, a hub without answer or too little disk is said before training."""
+    """Build the net once: an unknown backbone, a silent hub or too little disk is said before training."""
     net = kernel.Net(recipe.backbone, recipe.weights)
     disk.require_room(work, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
 

@@ -1,7 +1,7 @@
 """A competition folder -> train and test rows in a fixed order; every oddity is either used, told or refused.
 
-    DATA/train/train.csv   id,gender,race,age,path       DATA/train/images/<path>/<stem>.<ext>
-    DATA/eval/info.csv     ImageID,ans                   DATA/eval/images/<ImageID>
+DATA/train/train.csv   id,gender,race,age,path       DATA/train/images/<path>/<stem>.<ext>
+DATA/eval/info.csv     ImageID,ans                   DATA/eval/images/<ImageID>
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
         Refusal: anything missing, doubled or unreadable, naming the file and what to do.
     """
     if not root.is_dir():
-        raise Refusal(f"--data {root}: there is no such folder; give --data DIR, set MASK18_DATA, or draw one with python -m core.people --out data")
+        raise Refusal(
+            f"--data {root}: there is no such folder; give --data DIR, set MASK18_DATA, or draw one with python -m core.people --out data"
+        )
     notes: list[str] = []
     persons = _read_csv(root / "train" / "train.csv", ("id", "gender", "age", "path"))
     _check_persons(root, persons)
@@ -118,10 +120,15 @@ def _check_persons(root: Path, persons: pd.DataFrame) -> None:
     doubled = persons["path"][persons["path"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: path {doubled.iloc[0]} stands twice; the path is the key of a person, keep one")
-    for column, allowed in (("gender", persons["gender"].isin(labels.GENDER)), ("age", persons["age"].str.fullmatch(r"\d{1,3}"))):
+    for column, allowed in (
+        ("gender", persons["gender"].isin(labels.GENDER)),
+        ("age", persons["age"].str.fullmatch(r"\d{1,3}")),
+    ):
         if not allowed.all():
             row = persons[~allowed].iloc[0]
-            raise Refusal(f"{source}: {column} {row[column]!r} of {row['path']} is not {'male or female' if column == 'gender' else 'a whole number of years'}")
+            raise Refusal(
+                f"{source}: {column} {row[column]!r} of {row['path']} is not {'male or female' if column == 'gender' else 'a whole number of years'}"
+            )
 
 
 def _spread(persons: pd.DataFrame, people: int) -> pd.DataFrame:
@@ -140,9 +147,14 @@ def _train_frame(root: Path, persons: pd.DataFrame, notes: list[str]) -> pd.Data
         found = _images(root / "train" / "images" / person)
         if sorted(stem for stem, _ in found) != sorted(labels.STEMS):
             odd.append(f"{person} ({len(found)})")
-        rows += [(f"train/images/{person}/{name}", person, labels.GENDER.index(gender), int(age), labels.STEMS[stem]) for stem, name in found]
+        rows += [
+            (f"train/images/{person}/{name}", person, labels.GENDER.index(gender), int(age), labels.STEMS[stem])
+            for stem, name in found
+        ]
     if odd:
-        notes.append(f"not exactly the seven files, used as they are: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}")
+        notes.append(
+            f"not exactly the seven files, used as they are: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}"
+        )
     frame = pd.DataFrame(rows, columns=["file", "person", "gender", "age", "mask"])
     return frame.sort_values(["person", "file"], kind="stable", ignore_index=True)
 
@@ -152,7 +164,9 @@ def _images(folder: Path) -> list[tuple[str, str]]:
     if not folder.is_dir():
         raise Refusal(f"{folder}: is named in train.csv and is not there; restore it or remove its row")
     found = []
-    for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")):
+    for name in sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")
+    ):
         stem, ending = os.path.splitext(name)
         if ending.lower() in ENDINGS:
             if stem not in labels.STEMS:
@@ -169,8 +183,12 @@ def _test_frame(root: Path) -> pd.DataFrame:
     doubled = info["ImageID"][info["ImageID"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: ImageID {doubled.iloc[0]} stands twice; each test image is asked for once")
-    there = {entry.name for entry in os.scandir(root / "eval" / "images")} if (root / "eval" / "images").is_dir() else set()
+    there = (
+        {entry.name for entry in os.scandir(root / "eval" / "images")} if (root / "eval" / "images").is_dir() else set()
+    )
     missing = info["ImageID"][~info["ImageID"].isin(there)]
     if len(missing):
-        raise Refusal(f"{root / 'eval' / 'images' / missing.iloc[0]}: is named in info.csv and is not there ({len(missing)} missing in all); restore it")
+        raise Refusal(
+            f"{root / 'eval' / 'images' / missing.iloc[0]}: is named in info.csv and is not there ({len(missing)} missing in all); restore it"
+        )
     return info[["ImageID"]].assign(file="eval/images/" + info["ImageID"])

@@ -85,9 +85,9 @@ def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
 
 
 def _locked(path: Path, what: str, wait: bool) -> IO[str]:
-    """The open, locked file at `path`; asked for again while the one that was locked has been removed by its last owner."""
+    """The open, locked file at `path`; tried again if its last owner removed the one just locked."""
     while True:
-        file = open(path, "a+", encoding="utf-8")
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (the caller keeps it open)
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
@@ -113,4 +113,6 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
-        raise Refusal(f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free; make room there")
+        raise Refusal(
+            f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free; make room there"
+        )

@@ -11,12 +11,15 @@ from core.refusal import Refusal
 if TYPE_CHECKING:
     import pandas as pd
 
-#: (folder, column, value); `swap` of mask exchanges the files incorrect_mask and normal. Published by teams of the competition.
+#: (folder, column, value), as published by teams of the competition; `swap` exchanges incorrect_mask and normal.
 KNOWN = (
     *((f"{number:06d}_female_Asian_18", "gender", "male") for number in range(6359, 6365)),
     ("001498-1_male_Asian_23", "gender", "female"),
     ("004432_male_Asian_43", "gender", "female"),
-    *((folder, "mask", "swap") for folder in ("000020_female_Asian_50", "004418_male_Asian_20", "005227_male_Asian_22")),
+    *(
+        (folder, "mask", "swap")
+        for folder in ("000020_female_Asian_50", "004418_male_Asian_20", "005227_male_Asian_22")
+    ),
 )
 FORMS = "columns path,column,value; column gender (male, female), age (years) or mask (swap)"
 
@@ -30,7 +33,9 @@ def apply(frame: pd.DataFrame, which: str) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         Refusal: the file is missing or a line of it cannot be applied.
     """
-    asked = {"known": KNOWN, "none": ()}[which] if which in ("known", "none") else _read(Path(which), set(frame["person"]))
+    asked = (
+        {"known": KNOWN, "none": ()}[which] if which in ("known", "none") else _read(Path(which), set(frame["person"]))
+    )
     frame, told = frame.copy(), []
     for person, column, value in asked:
         mine = frame["person"] == person
@@ -55,7 +60,9 @@ def _read(path: Path, persons: set[str]) -> list[tuple[str, str, str]]:
             raise Refusal(f"--fix-labels {path}: needs {FORMS}")
         rows = [(row["path"], row["column"], row["value"]) for row in reader]
     for person, column, value in rows:
-        good = {"gender": value in labels.GENDER, "age": (value or "").isdigit(), "mask": value == "swap"}.get(column, False)
+        good = {"gender": value in labels.GENDER, "age": (value or "").isdigit(), "mask": value == "swap"}.get(
+            column, False
+        )
         if not good:
             raise Refusal(f"--fix-labels {path}: cannot apply {person},{column},{value}; needs {FORMS}")
         if person not in persons:

@@ -79,7 +79,9 @@ def _build(path: Path, files: list[Path], crop: tuple[int, int], scale: float, w
         array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
         for at, image in enumerate(_prepared(files, crop, scale, whole)):
             if image.shape != first.shape:
-                raise Refusal(f"{files[at]}: becomes {image.shape[0]}x{image.shape[1]} where {files[0].name} becomes {first.shape[0]}x{first.shape[1]}; frames must be of one size here")
+                raise Refusal(
+                    f"{files[at]}: becomes {image.shape[0]}x{image.shape[1]} where {files[0].name} becomes {first.shape[0]}x{first.shape[1]}; frames must be of one size here"
+                )
             array[at] = image
         array.flush()
         del array
@@ -107,7 +109,9 @@ def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool =
 
     image = decode(file)
     if image.shape[0] < crop[0] or image.shape[1] < crop[1]:
-        raise Refusal(f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH")
+        raise Refusal(
+            f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH"
+        )
     if not whole:
         image = image[middle(image.shape, crop)]
     if scale != 1:
@@ -143,4 +147,6 @@ def _decode_strictly(file: Path) -> np.ndarray:
         with Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
-        raise Refusal(f"{file}: cannot be decoded ({str(error).splitlines()[0]}); restore it, or remove it to train without") from None
+        raise Refusal(
+            f"{file}: cannot be decoded ({str(error).splitlines()[0]}); restore it, or remove it to train without"
+        ) from None

@@ -21,8 +21,9 @@ from torch import nn
 from core import batches, checkpoint, optim, score
 from core.batches import Loader
 from core.data import Rows
+from core.foldrun import FoldRun
+from core.progress import Progress
 from core.refusal import Refusal
-from core.record import FoldRun
 
 #: Fixed, so that the batch that a net is trained with never changes a prediction.
 PREDICT_BATCH = 64
@@ -65,14 +66,22 @@ def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Row
     if state:
         net.load_state_dict(state["net"])
     done = (state["phase"], state["epoch"]) if state else (-1, -1)
-    with _Progress(plan, run, done) as progress:
+    with Progress(plan, run, done) as progress:
         for number, phase in enumerate(plan):
             if number >= done[0]:
                 _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
     checkpoint.save_weights(run.folder, net)
 
 
-def _train(net: nn.Module, phase: Phase, number: int, run: FoldRun, state: dict | None, watch: tuple[Probs, Rows] | None, progress: _Progress) -> None:
+def _train(
+    net: nn.Module,
+    phase: Phase,
+    number: int,
+    run: FoldRun,
+    state: dict | None,
+    watch: tuple[Probs, Rows] | None,
+    progress: Progress,
+) -> None:
     optimizer = phase.optimizer(phase.parameters)
     schedule = phase.schedule(optimizer)
     if state:
@@ -85,16 +94,27 @@ def _train(net: nn.Module, phase: Phase, number: int, run: FoldRun, state: dict 
         loss = _epoch(net, phase, optimizer, key, run.device, progress)
         seconds = time.perf_counter() - start
         optim.advance(schedule, loss)
-        seen = {"macro_f1": None, "accuracy": None}
+        seen: dict[str, float | None] = {"macro_f1": None, "accuracy": None}
         if watch:
             predicted, true = predict(net, *watch).argmax(1), watch[1].column("label")
             seen = {"macro_f1": score.macro_f1(true, predicted), "accuracy": score.accuracy(true, predicted)}
-        row = {"fold": run.fold, "phase": phase.name, "epoch": epoch, "lr": lr, "loss": loss, **seen, "seconds": seconds, "images_per_second": phase.images / seconds}
+        row = {
+            "fold": run.fold,
+            "phase": phase.name,
+            "epoch": epoch,
+            "lr": lr,
+            "loss": loss,
+            **seen,
+            "seconds": seconds,
+            "images_per_second": phase.images / seconds,
+        }
         progress.epoch(phase, row)
         checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
 
 
-def _epoch(net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, key: batches.Key, device: str, progress: _Progress) -> float:
+def _epoch(
+    net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, key: batches.Key, device: str, progress: Progress
+) -> float:
     """One pass over the rows; the mean loss, read back from the device once at its end."""
     net.train()
     torch.manual_seed(batches.seed(*key))
@@ -103,7 +123,9 @@ def _epoch(net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, key: 
         for images, labels in phase.loader.epoch(key):
             optimizer.zero_grad(set_to_none=True)
             with _precision(device):
-                loss = phase.loss(phase.forward(images.to(device, non_blocking=True)), labels.to(device, non_blocking=True))
+                loss = phase.loss(
+                    phase.forward(images.to(device, non_blocking=True)), labels.to(device, non_blocking=True)
+                )
             loss.backward()
             optimizer.step()
             total += loss.detach()
@@ -138,42 +160,12 @@ def _memory(batch: int) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        if (
+            isinstance(error, RuntimeError)
+            and not isinstance(error, torch.OutOfMemoryError)
+            and "allocate memory" not in str(error)
+        ):
             raise
-        raise Refusal(f"out of memory at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale") from None
-
-
-class _Progress:
-    """A bar over the fold's images on a terminal, a line per epoch anywhere, and the run's log."""
-
-    def __init__(self, plan: list[Phase], run: FoldRun, done: tuple[int, int]):
-        from tqdm import tqdm
-
-        from core.curves import Curves
-
-        passed = sum(phase.images * (phase.epochs if number < done[0] else done[1] + 1) for number, phase in enumerate(plan) if number <= done[0])
-        self.total = sum(phase.images * phase.epochs for phase in plan)
-        self.run, self.plan, self.seconds, self.trained = run, plan, 0.0, 0
-        places = [(phase.name, epoch) for number, phase in enumerate(plan) for epoch in range(phase.epochs) if (number, epoch) <= done]
-        self.curves = Curves(run.board, run.keep_log(places))
-        self.bar = tqdm(total=self.total, initial=passed, desc=f"fold {run.fold + 1}/{run.folds}", unit="img", disable=None, leave=False)
-        self.left = self.total - passed
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.curves.close()
-        self.bar.close()
-
-    def images(self, number: int) -> None:
-        self.bar.update(number)
-
-    def epoch(self, phase: Phase, row: dict[str, Any]) -> None:
-        self.run.log(row)
-        self.curves.add(row)
-        self.seconds, self.trained, self.left = self.seconds + row["seconds"], self.trained + phase.images, self.left - phase.images
-        left = (self.left + self.run.after * self.total) * self.seconds / self.trained
-        seen = "" if row["macro_f1"] is None else f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
-        where = f"fold {self.run.fold + 1}/{self.run.folds}  {phase.name} {row['epoch'] + 1}/{phase.epochs}"
-        self.bar.write(f"{where}  loss {row['loss']:.4f}{seen}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left")
+        raise Refusal(
+            f"out of memory at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"
+        ) from None

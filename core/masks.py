@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-COLOURS = np.array([(245, 245, 245), (228, 200, 150), (38, 38, 40), (200, 160, 200), (150, 190, 120), (90, 90, 200), (205, 222, 232)], float)
+COLOURS = np.array(
+    [(245, 245, 245), (228, 200, 150), (38, 38, 40), (200, 160, 200), (150, 190, 120), (90, 90, 200), (205, 222, 232)],
+    float,
+)
 
 
 @dataclass(frozen=True)
 class Face:
-    """Where a mask sits, in pixels: the middle, half the width, and the heights of bridge, nose, mouth, chin and ears."""
+    """Where a mask sits, in pixels: the middle, half the width, and the height of each feature."""
 
     x: float
     half: float
@@ -24,7 +27,10 @@ class Face:
 
 
 def wear(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) -> None:
-    """Draw onto `image` (h, w, 3) uint8 in place: `state` 0 covers nose to chin, 1 leaves the nose or the mouth out, 2 draws nothing."""
+    """Draw onto `image` (h, w, 3) uint8 in place.
+
+    `state` 0 covers nose to chin, 1 leaves the nose or the mouth out, 2 draws nothing.
+    """
     if state == 2:
         return
     tall = face.chin - face.bridge
@@ -45,7 +51,14 @@ def wear(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) ->
 def _shape(x: float, half: float, top: float, bottom: float, beak: float) -> np.ndarray:
     """Right half clockwise from the nose, then its mirror; `beak` 1 for the folded kind that stands off the face."""
     tall = bottom - top
-    right = [(0, -0.06 * beak), (0.42, 0.07), (0.9, 0.2), (0.93, 0.5 + 0.1 * beak), (0.72, 0.84), (0.34 - 0.1 * beak, 1)]
+    right = [
+        (0, -0.06 * beak),
+        (0.42, 0.07),
+        (0.9, 0.2),
+        (0.93, 0.5 + 0.1 * beak),
+        (0.72, 0.84),
+        (0.34 - 0.1 * beak, 1),
+    ]
     points = [(x + half * u, top + tall * v) for u, v in right]
     return np.array(points + [(2 * x - px, py) for px, py in reversed(points)])
 

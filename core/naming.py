@@ -1,4 +1,4 @@
-"""A recipe's name and the way back: `effb0-lr0.0001-seed1` is the backbone and the flags that differ from their defaults."""
+"""A recipe's name and the way back: `effb0-lr0.0001-seed1` is the backbone and the flags off their defaults."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 from core import disk
 from core.recipe import ELSEWHERE, MACHINE, Protocol
+from core.tags import TAGS
 
 LONGEST = 24
 
 
 def results(recipe: Any) -> dict[str, Any]:
     """The fields that decide what a run finds, as JSON would give them back."""
-    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in (*MACHINE, *ELSEWHERE)}
+    values = {
+        field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in (*MACHINE, *ELSEWHERE)
+    }
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -24,7 +27,11 @@ def run_name(recipe: Any) -> str:
     defaults = {field.name: field.default for field in fields(recipe)}
     found = results(recipe)
     parts = [_safe(recipe.backbone)]
-    parts += [f"{name}{_safe(getattr(recipe, name))}" for name in found if name != "backbone" and getattr(recipe, name) != defaults[name]]
+    parts += [
+        f"{name}{_safe(getattr(recipe, name))}"
+        for name in found
+        if name != "backbone" and getattr(recipe, name) != defaults[name]
+    ]
     return (recipe.name or "-".join(parts)) + ("-smoke" if recipe.smoke else "")
 
 
@@ -42,16 +49,28 @@ def command(name: str) -> str:
     if not source.is_file():
         return f"a kernel of the name {kernel} (there is none in kernels/)"
     known = "|".join(sorted(_flags(source.read_text(encoding="utf-8")), key=len, reverse=True))
-    backbone, *parts = re.split(rf"-(?=(?:{known})[^a-z_])", run)
+    backbone, *parts = re.split(rf"-(?={known})", run)
     given = [re.fullmatch(rf"({known})(.+)", part) for part in parts]
-    if "-" in backbone or not all(given):
-        return f"python kernels/{kernel}/run.py --name {run}"
+    if backbone not in TAGS or not all(given):
+        return f"python kernels/{kernel}/run.py --name {run}" + (
+            "" if "-" in backbone else f" (or --backbone {backbone} …)"
+        )
     flags = [f"--{found[1].replace('_', '-')} {found[2].replace('+', ',')}" for found in given if found]
     return " ".join([f"python kernels/{kernel}/run.py --backbone {backbone}", *flags])
 
 
 def _flags(source: str) -> set[str]:
     """Field names of the kernel's Recipe, read without importing it (and torch)."""
-    recipe = next((node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"), None)
-    own = {node.target.id for node in recipe.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)} if recipe else set()
+    recipe = next(
+        (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"), None
+    )
+    own = (
+        {
+            node.target.id
+            for node in recipe.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        if recipe
+        else set()
+    )
     return own | {field.name for field in fields(Protocol)}

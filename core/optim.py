@@ -50,7 +50,14 @@ class AdamP(torch.optim.Optimizer):
     channel or else over the whole layer, lies below `delta` / sqrt(dimensions).
     """
 
-    def __init__(self, params: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, delta: float = 0.1):
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        delta: float = 0.1,
+    ):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "delta": delta})
 
     @torch.no_grad()
@@ -67,6 +74,7 @@ class AdamP(torch.optim.Optimizer):
             state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
         state["step"] += 1
         first, second = group["betas"]
+        assert weight.grad is not None
         step, gradient = state["step"].item(), weight.grad
         state["mean"].lerp_(gradient, 1 - first)
         state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
@@ -85,8 +93,10 @@ def _projected(weight: torch.Tensor, gradient: torch.Tensor, move: torch.Tensor,
     return torch.where(by_channel[1], by_channel[0], otherwise)
 
 
-def _tangent(weight: torch.Tensor, gradient: torch.Tensor, move: torch.Tensor, rows: int, delta: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """(`move` without its part along each of the `rows` of the weight, whether the weight counts as scale-invariant so)."""
+def _tangent(
+    weight: torch.Tensor, gradient: torch.Tensor, move: torch.Tensor, rows: int, delta: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`move` without its part along each of the weight's `rows`, and whether it counts as scale-invariant so."""
     flat, slope, step = (tensor.reshape(rows, -1) for tensor in (weight, gradient, move))
     cosine = nn.functional.cosine_similarity(slope, flat, dim=1, eps=1e-8).abs().max()
     unit = flat / (flat.norm(dim=1, keepdim=True) + 1e-8)

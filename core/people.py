@@ -12,22 +12,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from core import labels, recipe
+from core import cast, labels, recipe
+from core.cast import Someone
 from core.refusal import Refusal
-
-UTK = re.compile(r"^(\d+)_([01])_([0-4])_\d+\.(jpg|jpeg|png)(\.chip\.jpg)?$", re.IGNORECASE)
-#: Shares of under 30, 30 to 59 and 60, and of women, among the real 2,700; 57, 58 and 59 are 28.5 % of the middle group.
-GROUPS, WOMEN, EDGE, EDGE_SHARE = (0.474, 0.455, 0.071), 0.614, ((57, 58, 59), (106, 159, 85)), 0.285
-#: Clear of every folder name in the list of known label errors.
-FIRST_ID = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +31,16 @@ class Options:
     out: str  # the folder to make; it must not exist or be empty
     people: recipe.Count = 600  # how many to train on
     eval_people: recipe.Count = 200  # how many to test on
-    elderly: recipe.Share = GROUPS[2]  # share of people aged 60
+    elderly: recipe.Share = cast.ELDERLY  # share of people aged 60
     photos: str = ""  # UTKFace photographs (age_gender_race_time.jpg) to put masks on; empty: draw faces
     seed: recipe.Whole = 0  # of everybody
-
-
-class Someone(NamedTuple):
-    """One person: the recorded age in years, the age to draw, and a photograph if there is one."""
-
-    number: int
-    female: bool
-    age: int
-    true_age: float
-    photo: str
 
 
 def main(options: Options) -> None:
     out = Path(options.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: is there already; remove it or name another")
-    people = _photographed(options) if options.photos else _imagined(options)
+    people = _people(options)
     beside = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     _write(beside, people[: options.people], people[options.people :], options.seed)
@@ -66,56 +50,12 @@ def main(options: Options) -> None:
     print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 
-def _imagined(options: Options) -> list[Someone]:
-    """Cells of gender x age group get their exact share; who lands in train or test is drawn."""
+def _people(options: Options) -> list[Someone]:
     rng = np.random.default_rng([options.seed, 0])
     total = options.people + options.eval_people
-    rest = (1 - options.elderly) / (GROUPS[0] + GROUPS[1])
-    cells = [((GROUPS[0] * rest, GROUPS[1] * rest, options.elderly)[group] * share, female, group) for female, share in ((False, 1 - WOMEN), (True, WOMEN)) for group in range(3)]
-    counts = _shares([share for share, _, _ in cells], total)
-    people = []
-    for (_, female, group), count in zip(cells, counts, strict=True):
-        for _ in range(count):
-            true_age = _age(group, rng)
-            people.append((female, int(true_age), true_age))
-    order = rng.permutation(len(people))
-    return [Someone(FIRST_ID + k, *people[at], "") for k, at in enumerate(order)]
-
-
-def _shares(shares: list[float], total: int) -> list[int]:
-    """Whole numbers nearest to `shares` of `total` that add up to it (largest remainders)."""
-    exact = np.array(shares) / sum(shares) * total
-    counts = np.floor(exact).astype(int)
-    counts[np.argsort(counts - exact)[: total - counts.sum()]] += 1
-    return counts.tolist()
-
-
-def _age(group: int, rng: np.random.Generator) -> float:
-    if group == 0:
-        return rng.uniform(18, 30)
-    if group == 2:
-        return 60.0
-    if rng.random() < EDGE_SHARE:
-        return rng.choice(EDGE[0], p=np.array(EDGE[1]) / sum(EDGE[1])) + rng.random()
-    return rng.uniform(30, 57)
-
-
-def _photographed(options: Options) -> list[Someone]:
-    folder = Path(options.photos)
-    if not folder.is_dir():
-        raise Refusal(f"--photos {folder}: is not a folder")
-    rng = np.random.default_rng([options.seed, 0])
-    named = [(name, UTK.match(name)) for name in sorted(path.name for path in folder.iterdir())]
-    pool = [(name, int(found[1]), found[2] == "1") for name, found in named if found and int(found[1]) >= 18]
-    total = options.people + options.eval_people
-    groups = [[photo for photo in pool if labels.age_group(photo[1]) == group and photo[2] is female] for female in (False, True) for group in range(3)]
-    shares = [share * women for women in (1 - WOMEN, WOMEN) for share in (GROUPS[0], GROUPS[1], options.elderly)]
-    chosen = []
-    for photos, count in zip(groups, _shares(shares, total), strict=True):
-        if len(photos) < count:
-            raise Refusal(f"--photos {folder}: {count} photographs of one gender and age group are needed and {len(photos)} are there; ask for fewer people")
-        chosen += [photos[at] for at in rng.permutation(len(photos))[:count]]
-    return [Someone(FIRST_ID + k, chosen[at][2], chosen[at][1], chosen[at][1], str(folder / chosen[at][0])) for k, at in enumerate(rng.permutation(total))]
+    if options.photos:
+        return cast.photographed(Path(options.photos), total, options.elderly, rng)
+    return cast.imagined(total, options.elderly, rng)
 
 
 def _write(root: Path, train: list[Someone], test: list[Someone], seed: int) -> None:
@@ -124,7 +64,9 @@ def _write(root: Path, train: list[Someone], test: list[Someone], seed: int) -> 
 
     (root / "train" / "images").mkdir(parents=True)
     (root / "eval" / "images").mkdir(parents=True)
-    jobs = [delayed(_train_person)(root, who, seed) for who in train] + [delayed(_test_person)(root, who, seed) for who in test]
+    jobs = [delayed(_train_person)(root, who, seed) for who in train] + [
+        delayed(_test_person)(root, who, seed) for who in test
+    ]
     results = Parallel(n_jobs=-1, return_as="generator")(jobs)
     done = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
     _csv(root / "train" / "train.csv", ("id", "gender", "race", "age", "path"), done[: len(train)])
@@ -140,14 +82,18 @@ def _train_person(root: Path, who: Someone, seed: int) -> tuple:
     folder = root / "train" / "images" / path
     folder.mkdir()
     rng = np.random.default_rng([seed, 1, who.number, 1])
-    endings = rng.choice(("jpg", "png", "jpeg"), size=1, p=(0.954, 0.027, 0.019)).repeat(7)
-    if who.number % 97 == 0:
-        endings = rng.permutation(["jpg", "jpg", "jpg", "png", "png", "jpeg", "JPG"])
     if who.number % 53 == 0:
         (folder / "._mask1.jpg").write_bytes(b"\0\5\26\7")
-    for (stem, state), ending, image in zip(labels.STEMS.items(), endings, _portraits(who, seed), strict=True):
+    for stem, ending, image in zip(labels.STEMS, endings(who.number, rng), _portraits(who, seed), strict=True):
         _save(folder / f"{stem}.{ending}", image, rng)
     return f"{who.number:06d}", gender, "Asian", who.age, path
+
+
+def endings(number: int, rng: np.random.Generator) -> list[str]:
+    """The seven files' endings: one kind per person, in the real shares, and now and then a mix."""
+    if number % 97 == 0:
+        return rng.permutation(["jpg", "jpg", "jpg", "png", "png", "jpeg", "JPG"]).tolist()
+    return [str(rng.choice(("jpg", "png", "jpeg"), p=(0.954, 0.027, 0.019)))] * 7
 
 
 def _test_person(root: Path, who: Someone, seed: int) -> list[tuple]:
@@ -160,22 +106,26 @@ def _test_person(root: Path, who: Someone, seed: int) -> list[tuple]:
     return rows
 
 
-def _portraits(who: Someone, seed: int):
+def _portraits(who: Someone, seed: int) -> Iterator[np.ndarray]:
     """The seven images of one person, in the order of `labels.STEMS`."""
-    from core import photos, portrait
+    from core import person, photos, portrait
 
     rng = np.random.default_rng([seed, 1, who.number, 0])
-    drawn = photos.read(who.photo) if who.photo else portrait.born(who.true_age, who.female, rng)
-    draw = photos.draw if who.photo else portrait.draw
-    for state in labels.STEMS.values():
-        yield draw(drawn, state, rng)
+    if who.photo:
+        face = photos.read(who.photo)
+        yield from (photos.draw(face, state, rng) for state in labels.STEMS.values())
+    else:
+        drawn = person.born(who.true_age, who.female, rng)
+        yield from (portrait.draw(drawn, state, rng) for state in labels.STEMS.values())
 
 
 def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
     import cv2
 
     ending = path.suffix.lower()
-    how = [cv2.IMWRITE_PNG_COMPRESSION, 3] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
+    how = (
+        [cv2.IMWRITE_PNG_COMPRESSION, 3] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
+    )
     path.write_bytes(cv2.imencode(ending, image, how)[1].tobytes())
 
 

@@ -1,4 +1,4 @@
-"""An aligned face photograph (UTKFace crops, any square size) becomes a portrait of the competition's shape, with or without a drawn mask."""
+"""An aligned face photograph (UTKFace, square) becomes a portrait of the competition's shape, masked or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(path: str) -> np.ndarray:
 
 
 def draw(face: np.ndarray, state: int, rng: np.random.Generator) -> np.ndarray:
-    """(512, 384, 3): the face before its own blurred colours, in varied size, place and light; `state` as in `masks.wear`."""
+    """(512, 384, 3): the face before its own blurred colours, size, place and light varied; see `masks.wear`."""
     worn = face.copy()
     wear(worn, ALIGNED, state, rng)
     small = cv2.GaussianBlur(cv2.resize(face, (12, 16), interpolation=cv2.INTER_AREA), (0, 0), 2)

@@ -1,6 +1,6 @@
 """Pictures of a run, from what the run left on disk: curves, confusion matrices, accuracy by age, the worst mistakes.
 
-    python -m core.plots v5_multitask/effb0     draws the report again
+python -m core.plots v5_multitask/effb0     draws the report again
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import disk, images, labels, record, runs, score
+from core import disk, foldrun, images, labels, runs, score
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def report(folder: Path, root: Path) -> None:
     rows, probs = rows[covered].reset_index(drop=True), probs[covered]
     old = disk.read_json(folder / "start.json")["recipe"]
     drawn = {
-        "curves": curves([record.read_log(path) for path in sorted((folder / "folds").iterdir())]),
+        "curves": curves([foldrun.read_log(path) for path in sorted((folder / "folds").iterdir())]),
         "confusion_18": confusion_18(rows, probs),
         "confusion_parts": confusion_parts(rows, probs),
         "accuracy_by_age": accuracy_by_age(rows, probs, (old.get("age_young", 30), old.get("age_old", 60))),
@@ -56,9 +56,14 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def curves(folds: list[list[dict]]) -> Figure:
-    """Training loss, held-out macro F1, accuracy and learning rate by epoch, a line per fold; phases are parted by a rule."""
+    """Loss, held-out scores and learning rate by epoch, a line per fold; a rule parts the phases."""
     figure = _figure(13, 7)
-    shown = {"loss": "training loss", "macro_f1": "held-out macro F1", "accuracy": "held-out accuracy", "lr": "learning rate"}
+    shown = {
+        "loss": "training loss",
+        "macro_f1": "held-out macro F1",
+        "accuracy": "held-out accuracy",
+        "lr": "learning rate",
+    }
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, shown.items(), strict=True):
         for number, fold in enumerate(folds):
             values = [np.nan if row[name] is None else row[name] for row in fold]
@@ -87,7 +92,9 @@ def confusion_parts(rows: pd.DataFrame, probs: np.ndarray) -> Figure:
     figure = _figure(15, 5.2)
     parts = zip(labels.split(rows["label"].to_numpy()), labels.split(probs.argmax(1)), strict=True)
     for axes, (task, names), (true, said) in zip(figure.subplots(1, 3), labels.TASKS.items(), parts, strict=True):
-        _matrix(axes, score.confusion(true, said, len(names)), names, f"{task}: accuracy {score.accuracy(true, said):.3f}")
+        _matrix(
+            axes, score.confusion(true, said, len(names)), names, f"{task}: accuracy {score.accuracy(true, said):.3f}"
+        )
     return figure
 
 
@@ -95,14 +102,25 @@ def _matrix(axes: Axes, counts: np.ndarray, names: tuple[str, ...], title: str) 
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, said in np.argwhere(counts):
-        axes.text(said, true, str(counts[true, said]), ha="center", va="center", fontsize=9, color="white" if shares[true, said] > 0.55 else "black")
+        axes.text(
+            said,
+            true,
+            str(counts[true, said]),
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if shares[true, said] > 0.55 else "black",
+        )
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
     axes.set_yticks(range(len(names)), names)
 
 
 def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, int]) -> Figure:
-    """How often the age group is right at each true age, above how many images there are; the true boundaries are solid, those of training dashed."""
+    """How often the age group is right at each true age, above how many images there are.
+
+    The true boundaries are solid lines, those that training was labelled with dashed.
+    """
     figure = _figure(13, 6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     right = labels.split(rows["label"].to_numpy())[2] == labels.split(probs.argmax(1))[2]
@@ -121,7 +139,7 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
 
 
 def worst_mistakes(rows: pd.DataFrame, probs: np.ndarray, root: Path, crop: tuple[int, int]) -> Figure:
-    """The wrong answers that gave the truth the least chance, a person at most once, as the net saw them (but not shrunk)."""
+    """The wrong answers that gave the truth the least chance, a person at most once, before any `scale`."""
     true, said = rows["label"].to_numpy(), probs.argmax(1)
     wrong = rows.assign(chance=probs[np.arange(len(rows)), true], said=said)[said != true]
     worst = wrong.sort_values("chance", kind="stable").drop_duplicates("person").head(SHEET[0] * SHEET[1])
@@ -132,7 +150,10 @@ def worst_mistakes(rows: pd.DataFrame, probs: np.ndarray, root: Path, crop: tupl
         axes.axis("off")
     for axes, row in zip(places, worst.itertuples(), strict=False):
         axes.imshow(images.prepare(root / row.file, crop))
-        axes.set_title(f"true {labels.CLASSES[row.label]}, {row.age}\nsaid {labels.CLASSES[row.said]}\n{row.chance:.1%}", fontsize=10)
+        axes.set_title(
+            f"true {labels.CLASSES[row.label]}, {row.age}\nsaid {labels.CLASSES[row.said]}\n{row.chance:.1%}",
+            fontsize=10,
+        )
     return figure
 
 

@@ -1,121 +1,29 @@
-"""Draws one person, front on, with or without a mask: many weak cues of age and gender, none that decides.
+"""Draws one photograph of a person, front on, with or without a mask.
 
-A `Person` is who they are (the same in all seven photographs), `draw` is one photograph of them.
 Colours are BGR as OpenCV keeps them, lengths are pixels of the 384 x 512 frame.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
+from core.brush import oval, patch, stroke
 from core.masks import Face, wear
+from core.person import Person
 
 HEIGHT, WIDTH = 512, 384
 CX, BROW, EYE, NOSE, MOUTH, CHIN, SKULL = 192, 213, 234, 283, 313, 350, 138
-SKINS = np.array([(178, 205, 236), (150, 184, 222), (132, 170, 213), (115, 150, 196), (92, 126, 172)], float)
-HAIRS = np.array([(28, 26, 30), (34, 40, 58), (40, 58, 86), (52, 80, 120), (26, 30, 44)], float)
-
-
-@dataclass(frozen=True)
-class Person:
-    """Traits in [0, 1] unless a colour or a length; each depends on age and gender only through noise."""
-
-    skin: np.ndarray
-    hair: np.ndarray
-    lips: np.ndarray
-    half: float  # half the width of the face
-    long_hair: bool
-    fringe: float
-    recession: float
-    brow: float
-    lashes: float
-    stubble: float
-    lines: np.ndarray  # forehead, glabella, crow's feet, bags, nose-to-mouth, neck
-    spots: int
-    lid: float
-    glasses: float  # 0 for none, else how dark the frame is
-    earrings: bool
-    collar: int
-    cloth: np.ndarray
-    seed: int
-
-
-def born(age: float, female: bool, rng: np.random.Generator) -> Person:
-    """Someone of this true age in years; how old they look differs from it by a few years."""
-    looks = age + rng.normal(0, 2.0)
-    worn = float(np.clip((looks - 18) / 42, 0, 1.15))
-    base = HAIRS[rng.integers(len(HAIRS))] + rng.normal(0, 6, 3)
-    grey = 1 / (1 + np.exp(-(looks - 51 + rng.normal(0, 4)) / 3.5))
-    if rng.random() < (0.35 if female else 0.1):
-        grey, base = grey * 0.25, base + (6, 12, 26) * np.array(rng.random())
-    skin = SKINS[rng.integers(len(SKINS))] + rng.normal(0, 7, 3) - worn * np.array([10, 9, 4])
-    noise = rng.normal(0, 0.09, 6)
-    return Person(
-        skin=skin,
-        hair=base * (1 - grey) + np.array([186, 184, 182]) * grey,
-        lips=skin * 0.5 + np.array([80, 74, 150]) * 0.5 + (rng.normal(18, 10) if female else rng.normal(-4, 8)) * np.array([-0.3, -0.6, 1]),
-        half=rng.normal(66 if female else 71, 3.2),
-        long_hair=rng.random() < (0.78 - 0.25 * worn if female else 0.07),
-        fringe=float(rng.random() < (0.5 if female else 0.3) * (1.25 - worn)) * rng.uniform(0.4, 1),
-        recession=float(np.clip(rng.normal(0.1 + 0.25 * worn if female else 0.2 + 0.65 * worn, 0.14), 0, 1)),
-        brow=float(np.clip(rng.normal(0.35 if female else 0.72, 0.15) - 0.1 * worn, 0.08, 1)),
-        lashes=float(np.clip(rng.normal(0.65 if female else 0.15, 0.2), 0, 1)),
-        stubble=0.0 if female else float(np.clip(rng.normal(0.3, 0.25), 0, 1)),
-        lines=np.clip((worn - np.array([0.28, 0.36, 0.32, 0.2, 0.1, 0.4])) * np.array([1.5, 1.5, 1.5, 1.2, 1.1, 1.5]) + noise, 0, 1.1),
-        spots=int(rng.poisson(1 + 9 * max(0.0, worn - 0.55))),
-        lid=float(np.clip(rng.normal(0.1 + 0.7 * worn, 0.12), 0, 1)),
-        glasses=float(rng.random() < 0.12 + 0.3 * worn) * rng.uniform(0.4, 1),
-        earrings=bool(rng.random() < (0.4 if female else 0.03)),
-        collar=int(rng.choice(3, p=(0.5, 0.3, 0.2) if female else (0.3, 0.35, 0.35))),
-        cloth=rng.uniform(25, 225, 3),
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def paint(image: np.ndarray, mask: np.ndarray, box: tuple[slice, slice], colour, alpha: float) -> None:
-    """Blend `colour` into the box of `image` where `mask` (uint8) says so."""
-    weight = mask[..., None].astype(np.float32) * np.float32(alpha / 255)
-    part = image[box].astype(np.float32)
-    image[box] = np.clip(part + (np.asarray(colour, np.float32) - part) * weight, 0, 255).astype(np.uint8)
-
-
-def _box(points: np.ndarray, pad: int) -> tuple[tuple[slice, slice], np.ndarray, tuple[int, int]]:
-    low = np.maximum(np.floor(points.min(0)).astype(int) - pad, 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + pad + 1, (WIDTH, HEIGHT))
-    high = np.maximum(high, low + 1)
-    fixed = np.round((points - low) * 16).astype(np.int32)
-    return (slice(low[1], high[1]), slice(low[0], high[0])), fixed, (high[1] - low[1], high[0] - low[0])
-
-
-def patch(image: np.ndarray, points, colour, alpha: float = 1.0, soft: float = 0.0) -> None:
-    """A filled shape with antialiased or `soft` (sigma in pixels) edges."""
-    box, fixed, size = _box(np.asarray(points, float), int(3 * soft) + 2)
-    mask = np.zeros(size, np.uint8)
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
-    paint(image, cv2.GaussianBlur(mask, (0, 0), soft) if soft else mask, box, colour, alpha)
-
-
-def stroke(image: np.ndarray, points, colour, width: int = 1, alpha: float = 1.0, soft: float = 0.0) -> None:
-    """An open line through `points`."""
-    box, fixed, size = _box(np.asarray(points, float), int(3 * soft) + width + 2)
-    mask = np.zeros(size, np.uint8)
-    cv2.polylines(mask, [fixed], False, 255, width, cv2.LINE_AA, 4)
-    paint(image, cv2.GaussianBlur(mask, (0, 0), soft) if soft else mask, box, colour, alpha)
-
-
-def oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360) -> np.ndarray:
-    """Points on an ellipse, angles in degrees, clockwise from the right."""
-    angle = np.radians(np.linspace(start, end, 40))
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
 
 
 def outline(who: Person) -> np.ndarray:
     """The face: an oval above the cheeks, a jaw that narrows to the chin below."""
     top = oval(CX, EYE + 10, who.half, EYE + 10 - SKULL, 180, 360)
-    jaw = [(CX + who.half * s, EYE + 10 + (CHIN - EYE - 10) * t) for s, t in ((0.97, 0.3), (0.85, 0.6), (0.55, 0.88), (0.2, 0.99))]
+    w = who.jaw
+    jaw = [
+        (CX + who.half * s, EYE + 10 + (CHIN - EYE - 10) * t)
+        for s, t in ((0.97, 0.3), (0.8 + 0.13 * w, 0.6), (0.45 + 0.25 * w, 0.88), (0.14 + 0.2 * w, 0.99))
+    ]
     return np.concatenate([top, jaw, [(2 * CX - x, y) for x, y in reversed(jaw)]])
 
 
@@ -141,11 +49,24 @@ def _behind(image: np.ndarray, who: Person) -> None:
     if who.long_hair:
         down = 410 + who.seed % 60
         side = who.half + 20
-        patch(image, np.concatenate([oval(CX, 222, side, 106, 180, 360), [(CX + side + 8, down), (CX - side - 8, down)]]), who.hair * 0.8, soft=2)
-    patch(image, [(CX - 40, 310), (CX + 40, 310), (CX + 46, 420), (CX - 46, 420)], who.skin * 0.82, soft=2)
+        patch(
+            image,
+            np.concatenate([oval(CX, 222, side, 106, 180, 360), [(CX + side + 8, down), (CX - side - 8, down)]]),
+            who.hair * 0.8,
+            soft=2,
+        )
+    neck = 32 + 14 * who.jaw
+    patch(
+        image, [(CX - neck, 310), (CX + neck, 310), (CX + neck + 6, 420), (CX - neck - 6, 420)], who.skin * 0.82, soft=2
+    )
     for y in (372, 384):
         stroke(image, oval(CX, y - 12, 40, 14, 25, 155), who.skin * 0.55, 2, 0.6 * who.lines[5], 0.8)
-    patch(image, [(20, 512), (50, 440), (CX - 44, 398), (CX, 424), (CX + 44, 398), (334, 440), (364, 512)], who.cloth, soft=1)
+    patch(
+        image,
+        [(20, 512), (50, 440), (CX - 44, 398), (CX, 424), (CX + 44, 398), (334, 440), (364, 512)],
+        who.cloth,
+        soft=1,
+    )
     if who.collar == 1:
         for s in (-1, 1):
             patch(image, [(CX + s * 46, 392), (CX + s * 8, 436), (CX + s * 52, 446)], who.cloth * 0.5 + 120)
@@ -162,13 +83,15 @@ def _head(image: np.ndarray, who: Person) -> None:
     patch(image, face, who.skin, soft=1.2)
     patch(image, oval(CX, 300, who.half * 0.8, 46), who.skin * 0.93, 0.5, 10)
     for s in (-1, 1):
-        patch(image, oval(CX + s * 38, 284, 16, 12), who.skin * (0.97, 0.92, 1.04), 0.55, 6)
+        patch(image, oval(CX + s * 38, 284, 16, 12), who.skin * (0.9, 0.8, 1.06), 0.75 * who.blush, 6)
     if who.stubble:
         patch(image, oval(CX, 322, who.half * 0.72, 34), who.hair * 0.5 + who.skin * 0.35, 0.4 * who.stubble, 6)
     own = np.random.default_rng(who.seed)
     for _ in range(who.spots):
         x, y = own.normal(CX, 34), own.uniform(165, 300)
-        patch(image, oval(x, y, own.uniform(1.2, 3), own.uniform(1.2, 2.6)), who.skin * 0.66, own.uniform(0.4, 0.8), 0.6)
+        patch(
+            image, oval(x, y, own.uniform(1.2, 3), own.uniform(1.2, 2.6)), who.skin * 0.66, own.uniform(0.4, 0.8), 0.6
+        )
 
 
 def _lines(image: np.ndarray, who: Person) -> None:
@@ -192,9 +115,22 @@ def _features(image: np.ndarray, who: Person) -> None:
         patch(image, oval(x, EYE, 15, open_), (236, 238, 240))
         patch(image, oval(x, EYE, 7, min(7.0, open_ + 0.6)), (40, 46, 62))
         patch(image, oval(x, EYE, 3, 3), (12, 12, 14))
-        stroke(image, oval(x, EYE, 15.5, open_ + 0.5, 185, 355), (26, 26, 34), 1 + round(2 * who.lashes), 0.55 + 0.45 * who.lashes)
+        stroke(
+            image,
+            oval(x, EYE, 15.5, open_ + 0.5, 185, 355),
+            (26, 26, 34),
+            1 + round(2 * who.lashes),
+            0.55 + 0.45 * who.lashes,
+        )
         stroke(image, oval(x, EYE - 3, 17, 9 + 2 * who.lid, 195, 345), who.skin * 0.6, 2, 0.3 + 0.6 * who.lid, 0.6)
-        stroke(image, oval(x, BROW + 9, 20, 10, 200, 340), who.hair * 0.8, 2 + round(5 * who.brow), 0.5 + 0.4 * who.brow, 0.7)
+        stroke(
+            image,
+            oval(x, BROW + 9, 20, 10, 200, 340),
+            who.hair * 0.8,
+            2 + round(5 * who.brow),
+            0.5 + 0.4 * who.brow,
+            0.7,
+        )
         stroke(image, [(CX + s * 7, 240), (CX + s * 9, 270)], who.skin * 0.75, 3, 0.4, 1.5)
         patch(image, oval(CX + s * 8, NOSE, 4, 2.6), who.skin * 0.45, 0.8, 0.8)
         if who.glasses:
@@ -211,20 +147,36 @@ def _hair(image: np.ndarray, who: Person) -> None:
     edge = 176 - 30 * who.recession + 30 * who.fringe
     temple = 218 - 40 * who.recession
     cap = oval(CX, 218, side, 218 - SKULL + 14, 180, 360)
-    line = [(CX + side - 9, temple + 24), (CX + side * 0.78, temple - 14), (CX + side * 0.45, edge + 4 - 12 * who.recession), (CX + 6, edge)]
+    line = [
+        (CX + side - 9, temple + 24),
+        (CX + side * 0.78, temple - 14),
+        (CX + side * 0.45, edge + 4 - 12 * who.recession),
+        (CX + 6, edge),
+    ]
     patch(image, np.concatenate([cap, line, [(2 * CX - x, y + 3) for x, y in reversed(line)]]), who.hair, soft=1.5)
     own = np.random.default_rng(who.seed + 1)
     for _ in range(14):
         x = own.uniform(-0.8, 0.8)
-        stroke(image, [(CX + x * side * 0.5, SKULL + 4), (CX + x * side, 150 + 42 * x * x)], who.hair * own.uniform(0.7, 1.3) + 6, 2, 0.5, 0.8)
+        stroke(
+            image,
+            [(CX + x * side * 0.5, SKULL + 4), (CX + x * side, 150 + 42 * x * x)],
+            who.hair * own.uniform(0.7, 1.3) + 6,
+            2,
+            0.5,
+            0.8,
+        )
 
 
 def _camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pose, light, noise and focus of one shot."""
     turn = cv2.getRotationMatrix2D((CX, 260), rng.normal(0, 5), rng.uniform(0.88, 1.14))
-    turn[:, 2] += rng.uniform(-16, 16), rng.uniform(-22, 22)
+    turn[:, 2] += np.array([rng.uniform(-16, 16), rng.uniform(-22, 22)])
     image = cv2.warpAffine(image, turn, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    light = cv2.resize(rng.uniform(0.72, 1.22) + rng.normal(0, 0.13, (3, 3, 1)) + rng.normal(0, 0.03, (3, 3, 3)), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    light = cv2.resize(
+        rng.uniform(0.72, 1.22) + rng.normal(0, 0.13, (3, 3, 1)) + rng.normal(0, 0.03, (3, 3, 3)),
+        (WIDTH, HEIGHT),
+        interpolation=cv2.INTER_LINEAR,
+    )
     noise = rng.normal(0, rng.uniform(1, 6), (HEIGHT // 2, WIDTH // 2, 1)).astype(np.float32)
     lit = image * light.astype(np.float32) + cv2.resize(noise, (WIDTH, HEIGHT))[..., None]
     image = np.clip(lit, 0, 255).astype(np.uint8)

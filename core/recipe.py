@@ -6,40 +6,17 @@ the default its value, the trailing comment its help. `Protocol` holds what ever
 
 import difflib
 import inspect
-import math
 import os
 import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
 from core.refusal import Refusal
+from core.values import Age, Count, Positive, Share, Whole, Zoom, dashed, read
 
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, the ends left out where `open`."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        return self.low < value < self.high if self.open else self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        if self.high == math.inf:
-            return f"above {self.low:g}" if self.open else f"{self.low:g} or more"
-        return f"between {self.low:g} and {self.high:g}"
-
-
-Count = Annotated[int, Range(low=1)]
-Whole = Annotated[int, Range(low=0)]
-Age = Annotated[int, Range(low=0, high=120)]
-Positive = Annotated[float, Range(low=0, open=True)]
-Share = Annotated[float, Range(low=0, high=1, open=True)]
-Zoom = Annotated[float, Range(low=0.05, high=1)]
+__all__ = ["Age", "Count", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +55,10 @@ def parse(kind: type, argv: list[str] | None = None) -> Any:
         sys.exit(0)
     raw = _flags(kind, argv)
     built = _build(kind, argv, raw)
-    values = {name: _value(name, hint, getattr(built, name), raw.get(name)) for name, hint in get_type_hints(kind, include_extras=True).items()}
+    values = {
+        name: read(name, hint, getattr(built, name), raw.get(name))
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+    }
     return kind(**values)
 
 
@@ -90,7 +70,7 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
     for at in words:
         word = argv[at]
         if not word.startswith("--") or len(word) < 3:
-            raise Refusal(f"{word!r} is not a flag; flags look like --{_dashed(names[0])} VALUE (see --help)")
+            raise Refusal(f"{word!r} is not a flag; flags look like --{dashed(names[0])} VALUE (see --help)")
         typed, equals, text = word[2:].partition("=")
         name = typed.replace("-", "_")
         if name not in names:
@@ -106,7 +86,7 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
 
 def _unknown(typed: str, names: list[str]) -> NoReturn:
     near = difflib.get_close_matches(typed.replace("-", "_"), names, 1, 0.5)
-    hint = f"did you mean --{_dashed(near[0])}?" if near else "see --help"
+    hint = f"did you mean --{dashed(near[0])}?" if near else "see --help"
     raise Refusal(f"there is no flag --{typed}; {hint}")
 
 
@@ -120,62 +100,15 @@ def _build(kind: type, argv: list[str], raw: dict[str, str | None]) -> Any:
         except SystemExit:
             built = None
     if not isinstance(built, kind):
-        missing = [f"--{_dashed(field.name)}" for field in fields(kind) if field.default is MISSING and field.name not in raw]
-        raise Refusal(f"{', '.join(missing)} must be given (see --help)" if missing else f"cannot read {' '.join(argv)!r} as flags (see --help)")
+        missing = [
+            f"--{dashed(field.name)}" for field in fields(kind) if field.default is MISSING and field.name not in raw
+        ]
+        raise Refusal(
+            f"{', '.join(missing)} must be given (see --help)"
+            if missing
+            else f"cannot read {' '.join(argv)!r} as flags (see --help)"
+        )
     return built
-
-
-def _value(name: str, hint: Any, value: Any, text: str | None) -> Any:
-    """`value` as the annotation `hint` wants it; `text` is what was typed, if anything was."""
-    flag = f"--{_dashed(name)}"
-    if get_origin(hint) is Annotated:
-        inner, limits = get_args(hint)
-        value = _value(name, inner, value, text)
-        if value not in limits:
-            raise Refusal(f"{flag} {value}: must be {limits}")
-        return value
-    if get_origin(hint) is Literal:
-        choices = get_args(hint)
-        value = text if text is not None else value
-        if value not in choices:
-            raise Refusal(f"{flag} {_shown(value)}: must be one of {', '.join(choices)}")
-        return value
-    if get_origin(hint) is tuple:
-        return _tuple(flag, name, hint, value, text)
-    return _scalar(flag, hint, value, text)
-
-
-def _tuple(flag: str, name: str, hint: Any, value: Any, text: str | None) -> tuple:
-    kinds = get_args(hint)
-    if text is None and value is True:
-        raise Refusal(f"{flag} needs values, as in {flag} A,B")
-    items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    texts: tuple[str | None, ...] = (None,) * len(items)
-    if text is not None:
-        typed = [item.strip() for item in text.strip("()[]").split(",") if item.strip()]
-        items = items if len(items) == len(typed) else tuple(typed)
-        texts = tuple(typed)
-    if text in ("none", "()", ""):
-        items = texts = ()
-    if kinds[-1] is not Ellipsis and len(items) != len(kinds):
-        raise Refusal(f"{flag} {text}: needs {len(kinds)} values, as in {flag} {','.join('1' * len(kinds))}")
-    inner = [kinds[0]] * len(items) if kinds[-1] is Ellipsis else kinds
-    return tuple(_value(name, kind, item, typed_) for kind, item, typed_ in zip(inner, items, texts, strict=True))
-
-
-def _scalar(flag: str, kind: type, value: Any, text: str | None) -> Any:
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise Refusal(f"{flag} {_shown(value)}: must be left bare, True or False")
-        return value
-    if isinstance(value, bool) and text is None:
-        raise Refusal(f"{flag} needs a value")
-    if kind is str:
-        return text if text is not None else value
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or (kind is int and value != int(value)):
-        raise Refusal(f"{flag} {text if text is not None else value}: must be a {'whole ' if kind is int else ''}number")
-    return kind(value)
 
 
 def usage(kind: type) -> str:
@@ -186,7 +119,10 @@ def usage(kind: type) -> str:
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
     head = inspect.getdoc(sys.modules["__main__"]) or ""
-    rows = [f"  --{_dashed(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}" for field in fields(kind)]
+    rows = [
+        f"  --{dashed(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}"
+        for field in fields(kind)
+    ]
     return "\n".join([head, "", "flags, what they are by default, and why:", *rows])
 
 
@@ -194,11 +130,3 @@ def _default(value: Any) -> str:
     if value is MISSING:
         return "(needed)"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _shown(value: Any) -> str:
-    return "without a value" if value is True else str(value)

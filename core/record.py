@@ -14,60 +14,28 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core import disk, labels, runs, score
+from core import disk, foldrun, labels, runs, score
 from core.data import Table
 from core.refusal import Refusal
 
 #: Core modules that look at runs or make data: no change in them changes what a run finds.
 ONLOOKERS = ("people.py", "portrait.py", "masks.py", "photos.py", "plots.py", "vote.py", "naming.py")
-PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "numpy", "pandas", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class FoldRun:
-    """One fold's place in a run: `fold` of `folds`, its folder, its curves, and how many folds come `after` it here."""
-
-    folder: Path
-    board: Path
-    fold: int
-    folds: int
-    after: int
-    seed: int
-    device: str
-
-    @property
-    def finished(self) -> bool:
-        return (self.folder / "test.npy").is_file()
-
-    def log(self, row: dict[str, Any]) -> None:
-        """Add an epoch to log.jsonl."""
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def keep_log(self, places: list[tuple[str, int]]) -> list[dict[str, Any]]:
-        """Drop the lines of epochs that are not among these (phase, epoch), because they will be trained again."""
-        kept = [row for row in read_log(self.folder) if (row["phase"], row["epoch"]) in places]
-        disk.write_text(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
-        return kept
-
-    def finish(self, oof: np.ndarray, test: np.ndarray) -> None:
-        """Write the fold's probabilities; test.npy last, for it says that the fold is finished."""
-        disk.write_array(self.folder / "oof.npy", oof.astype(np.float32))
-        disk.write_array(self.folder / "test.npy", test.astype(np.float32))
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """A fold's epochs; a last line that a kill cut short is left out."""
-    path = folder / "log.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "albumentations",
+    "opencv-python-headless",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
 
 
 @contextmanager
@@ -115,7 +83,9 @@ def begin(work: Path, file: Path, recipe: dict[str, Any], table: Table, folds: n
         if not changed:
             return
         if not force:
-            raise Refusal(f"{work}: is an unfinished run with {changed}; give --force to start it over, or --name for another run")
+            raise Refusal(
+                f"{work}: is an unfinished run with {changed}; give --force to start it over, or --name for another run"
+            )
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     disk.write_json(work / "start.json", start)
@@ -129,7 +99,9 @@ def sources(file: Path) -> dict[str, str]:
     """sha256 of the kernel and of every core module that can change what it finds."""
     core = Path(__file__).parent
     files = {f"core/{path.name}": path for path in sorted(core.glob("*.py")) if path.name not in ONLOOKERS}
-    return {name: disk.digest(path) for name, path in {f"kernels/{file.parent.name}/{file.name}": file, **files}.items()}
+    return {
+        name: disk.digest(path) for name, path in {f"kernels/{file.parent.name}/{file.name}": file, **files}.items()
+    }
 
 
 def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
@@ -140,7 +112,9 @@ def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None
     for name in sorted({*there["source"], *here["source"]}):
         if there["source"].get(name) != here["source"].get(name):
             return f"another {name} than the present one"
-    return next((f"other {field} than --data has now" for field in ("rows", "labels") if there[field] != here[field]), None)
+    return next(
+        (f"other {field} than --data has now" for field in ("rows", "labels") if there[field] != here[field]), None
+    )
 
 
 def join(work: Path, folds: np.ndarray, tests: int) -> None:
@@ -159,7 +133,10 @@ def join(work: Path, folds: np.ndarray, tests: int) -> None:
 def end(work: Path, table: Table, folds: np.ndarray, machine: dict[str, Any]) -> dict[str, Any]:
     """Score the joined folds and write run.json: only now is this a run. Returns run.json."""
     oof, frame = np.load(work / "oof.npy", allow_pickle=False), table.train.frame
-    each = [_fold(work / "folds" / str(number), frame[folds == number], oof[folds == number]) for number in range(folds.max() + 1)]
+    each = [
+        _fold(work / "folds" / str(number), frame[folds == number], oof[folds == number])
+        for number in range(folds.max() + 1)
+    ]
     about = {
         **disk.read_json(work / "start.json"),
         "scores": score.honest(frame, oof),
@@ -178,7 +155,7 @@ def end(work: Path, table: Table, folds: np.ndarray, machine: dict[str, Any]) ->
 
 
 def _fold(folder: Path, frame: Any, oof: np.ndarray) -> dict[str, Any]:
-    rows = read_log(folder)
+    rows = foldrun.read_log(folder)
     true, predicted = frame["label"].to_numpy(), oof.argmax(1)
     return {
         "people": int(frame["person"].nunique()),
@@ -190,8 +167,11 @@ def _fold(folder: Path, frame: Any, oof: np.ndarray) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """The checkout's commit, marked + if files differ from it; None outside git."""
+
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(disk.HOME), *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(disk.HOME), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")

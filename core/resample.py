@@ -23,7 +23,7 @@ def repeat(rows: Rows, how: Resampling) -> Rows:
     _, gender, age = labels.split(rows.column("label"))
     group = {"none": np.zeros_like(age), "elderly": age, "balance": gender * 3 + age}[how]
     sizes = np.bincount(group)
-    grown = {"none": [], "elderly": [2], "balance": np.flatnonzero(sizes)}[how]
+    grown = {"none": sizes[:0], "elderly": np.array([2]), "balance": np.flatnonzero(sizes)}[how]
     copies = [np.empty(0, np.int64)]
     for each in grown:
         mine = np.flatnonzero(group == each)

@@ -30,7 +30,7 @@ def root() -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. `oof` (n_train, 18) is NaN where no fold held the row; `test` (n_test, 18) is the mean of the folds."""
+    """A finished run: `oof` (n_train, 18), NaN where no fold held the row, `test` (n_test, 18), float32."""
 
     name: str
     folder: Path
@@ -52,11 +52,15 @@ def load(name: str) -> Run:
 
     folder = root() / name
     if not (folder / "run.json").is_file():
-        raise Refusal(f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {root()}; make it with {naming.command(name)}")
+        raise Refusal(
+            f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {root()}; make it with {naming.command(name)}"
+        )
     about = disk.read_json(folder / "run.json")
     for file in ("oof.npy", "test.npy", "rows.csv", "test.csv"):
         if not (folder / file).is_file() or disk.digest(folder / file) != about["sha256"][file]:
-            raise Refusal(f"{name}: {file} is not as the run left it; train it again with {naming.command(name)} --force")
+            raise Refusal(
+                f"{name}: {file} is not as the run left it; train it again with {naming.command(name)} --force"
+            )
     if tuple(about["classes"]) != labels.CLASSES:
         raise Refusal(f"{name}: was made with another class order; train it again with {naming.command(name)} --force")
     oof, test = (np.load(folder / file, allow_pickle=False) for file in ("oof.npy", "test.npy"))
@@ -68,7 +72,9 @@ def load(name: str) -> Run:
 
 def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) -> None:
     if oof.shape != (rows, 18) or test.shape != (ids, 18):
-        raise Refusal(f"{name}: holds {oof.shape} and {test.shape} probabilities for {rows} and {ids} images; train it again")
+        raise Refusal(
+            f"{name}: holds {oof.shape} and {test.shape} probabilities for {rows} and {ids} images; train it again"
+        )
     if np.isnan(test).any():
         raise Refusal(f"{name}: test.npy holds NaN; train it again with --force")
     sums = np.concatenate([oof[~np.isnan(oof).all(1)].sum(1), test.sum(1)])
@@ -78,24 +84,43 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
 
 def finished() -> list[dict[str, Any]]:
     """run.json of every finished run, by name."""
-    return [disk.read_json(path) | {"path": f"{path.parent.parent.name}/{path.parent.name}"} for path in sorted(root().glob("*/*/run.json"))]
+    return [
+        disk.read_json(path) | {"path": f"{path.parent.parent.name}/{path.parent.name}"}
+        for path in sorted(root().glob("*/*/run.json"))
+    ]
 
 
 def table() -> None:
     """Print every run, best out-of-fold macro F1 first; unfinished ones last."""
-    rows = [("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "minutes")]
+    rows: list[tuple[str, ...]] = [("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "minutes")]
     scored = sorted(finished(), key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
     for about in scored:
         found = about["scores"]
         shown = ["no score"] + [""] * 5
         if found:
             value, low, high = found["macro_f1"]
-            shown = [f"{value:.4f} [{low:.4f}, {high:.4f}]", f"{found['accuracy'][0]:.4f}", *(f"{found[task]:.3f}" for task in labels.TASKS), str(found["people"])]
+            shown = [
+                f"{value:.4f} [{low:.4f}, {high:.4f}]",
+                f"{found['accuracy'][0]:.4f}",
+                *(f"{found[task]:.3f}" for task in labels.TASKS),
+                str(found["people"]),
+            ]
         rows.append((about["path"], *shown, f"{about['seconds'] / 60:.1f}"))
     for path in sorted(root().glob("*/*/start.json")):
         if not (path.parent / "run.json").is_file():
             done = len(list(path.parent.glob("folds/*/test.npy")))
-            rows.append((f"{path.parent.parent.name}/{path.parent.name}", f"unfinished, {done} folds done", "", "", "", "", "", ""))
+            rows.append(
+                (
+                    f"{path.parent.parent.name}/{path.parent.name}",
+                    f"unfinished, {done} folds done",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                )
+            )
     if len(rows) == 1:
         print(f"no runs in {root()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
@@ -105,9 +130,17 @@ def table() -> None:
 def diff(first: str, second: str) -> None:
     """Print the recipe fields and scores in which two runs differ."""
     one, two = load(first).about, load(second).about
-    rows = [("", first, second)]
-    rows += [(field, str(one["recipe"].get(field)), str(two["recipe"].get(field))) for field in sorted({*one["recipe"], *two["recipe"]}) if one["recipe"].get(field) != two["recipe"].get(field)]
-    rows += [(f"source {file}", "differs", "") for file in sorted({*one["source"], *two["source"]}) if one["source"].get(file) != two["source"].get(file)]
+    rows: list[tuple[str, ...]] = [("", first, second)]
+    rows += [
+        (field, str(one["recipe"].get(field)), str(two["recipe"].get(field)))
+        for field in sorted({*one["recipe"], *two["recipe"]})
+        if one["recipe"].get(field) != two["recipe"].get(field)
+    ]
+    rows += [
+        (f"source {file}", "differs", "")
+        for file in sorted({*one["source"], *two["source"]})
+        if one["source"].get(file) != two["source"].get(file)
+    ]
     rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
     _print(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
     for name, about in ((first, one), (second, two)):

@@ -61,13 +61,19 @@ def summary(true: np.ndarray, predicted: np.ndarray, people: np.ndarray | None) 
     only [value] if it is not known who the people are), accuracy of each attribute, F1 of each class."""
     counts = confusion(true, predicted)
     drawn = resampled(by_person(true, predicted, people)) if people is not None else np.empty((0, 18, 18))
-    spread = {"macro_f1": f1(drawn).mean(-1), "accuracy": np.trace(drawn, axis1=1, axis2=2) / np.maximum(drawn.sum((1, 2)), 1)}
+    spread = {
+        "macro_f1": f1(drawn).mean(-1),
+        "accuracy": np.trace(drawn, axis1=1, axis2=2) / np.maximum(drawn.sum((1, 2)), 1),
+    }
     point = {"macro_f1": float(f1(counts).mean()), "accuracy": accuracy(true, predicted)}
     parts = zip(labels.TASKS, labels.split(true), labels.split(predicted), strict=True)
     return {
         "images": len(true),
         "people": len(np.unique(people)) if people is not None else None,
-        **{name: [value, *np.quantile(spread[name], (0.025, 0.975)).tolist()] if len(drawn) else [value] for name, value in point.items()},
+        **{
+            name: [value, *np.quantile(spread[name], (0.025, 0.975)).tolist()] if len(drawn) else [value]
+            for name, value in point.items()
+        },
         **{task: accuracy(mine, theirs) for task, mine, theirs in parts},
         "class_f1": f1(counts).tolist(),
     }
@@ -89,14 +95,18 @@ def line(scores: dict[str, Any] | None) -> str:
     """One line for people to read."""
     if scores is None:
         return f"no score: fewer than {ENOUGH_PEOPLE} people were held out"
-    shown = {name: f"{scores[name][0]:.4f}" + (f" [{scores[name][1]:.4f}, {scores[name][2]:.4f}]" if len(scores[name]) > 1 else "") for name in ("macro_f1", "accuracy")}
+    shown = {
+        name: f"{scores[name][0]:.4f}"
+        + (f" [{scores[name][1]:.4f}, {scores[name][2]:.4f}]" if len(scores[name]) > 1 else "")
+        for name in ("macro_f1", "accuracy")
+    }
     parts = "  ".join(f"{task} {scores[task]:.3f}" for task in labels.TASKS)
     over = f"{scores['images']} images" + (f" of {scores['people']} people" if scores["people"] else "")
     return f"macro F1 {shown['macro_f1']}  accuracy {shown['accuracy']}  {parts}  ({over})"
 
 
 def against(submission: Path, answers: Path) -> dict[str, Any]:
-    """The summary of a submission CSV (ImageID, ans) against the true one; people resampled if it has a column person."""
+    """The summary of a submission against the true answers; people are resampled if these have a column person."""
     import pandas as pd
 
     frames = []
@@ -110,7 +120,9 @@ def against(submission: Path, answers: Path) -> dict[str, Any]:
     both = truth.merge(said[["ImageID", "ans"]], on="ImageID", suffixes=("", "_said"))
     if not len(truth) == len(said) == len(both):
         raise Refusal(f"{submission}: does not answer the same images as {answers}")
-    return summary(both["ans"].to_numpy(), both["ans_said"].to_numpy(), both["person"].to_numpy() if "person" in both else None)
+    return summary(
+        both["ans"].to_numpy(), both["ans_said"].to_numpy(), both["person"].to_numpy() if "person" in both else None
+    )
 
 
 if __name__ == "__main__":

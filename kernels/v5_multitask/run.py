@@ -1,6 +1,7 @@
-"""v5 multitask: one backbone, three heads (mask, gender, age), one joint loss, so that each task teaches the others' features.
+"""v5 multitask: one backbone, three heads (mask, gender, age), one joint loss: each task
+teaches the features of the others.
 
-    python kernels/v5_multitask/run.py --backbone effb0
+python kernels/v5_multitask/run.py --backbone effb0
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,13 @@ from core.resample import Resampling
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(recipe.Protocol):
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or any timm name; the larger ones were slower and no better
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width cut from the middle: head and shoulders, little background
+    backbone: str = (
+        "effb0"  # effb0 effb4 effb7 resnext50 lite0 or any timm name; the larger ones were slower and no better
+    )
+    crop: tuple[recipe.Count, recipe.Count] = (
+        360,
+        200,
+    )  # height,width cut from the middle: head and shoulders, little background
     scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
     epochs: recipe.Count = 12  # the original's; the training loss is nearly flat by then
     batch: recipe.Count = 16  # the original's
@@ -26,8 +32,15 @@ class Recipe(recipe.Protocol):
     gamma: recipe.Positive = 2.0  # of the focal loss
     optimizer: optim.Name = "adam"  # or adamp, sgd
     schedule: optim.Schedule = "plateau"  # or cosine, step, none; with patience 5 plateau seldom fires in 12 epochs
-    augmentations: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")  # the four that stayed
-    augment: Augmented = "copies"  # or all, none; originals are only cropped, so the net also sees what it will be asked
+    augmentations: tuple[Augmentation, ...] = (
+        "brightness_contrast",
+        "flip",
+        "clahe",
+        "shift_scale_rotate",
+    )  # the four that stayed
+    augment: Augmented = (
+        "copies"  # or all, none; originals are only cropped, so the net also sees what it will be asked
+    )
     age_young: recipe.Age = 30  # the competition's boundary
     age_old: recipe.Age = 58  # training rows from 58 count as elderly: the boundary that helped most
     age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
@@ -40,7 +53,9 @@ class Net(nn.Module):
     def __init__(self, backbone: str, weights: str):
         super().__init__()
         self.features = backbones.create(backbone, weights)
-        self.heads = nn.ModuleDict({task: nn.Linear(self.features.width, len(classes)) for task, classes in labels.TASKS.items()})
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(self.features.width, len(classes)) for task, classes in labels.TASKS.items()}
+        )
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         features = self.features(images)
@@ -50,10 +65,13 @@ class Net(nn.Module):
 def plan(net, rows, recipe):
     """One phase: everything at once, the three losses summed."""
     parts = labels.split(rows.column("label"))
-    each = [losses.make(recipe.loss, part, len(classes), recipe.gamma) for part, classes in zip(parts, labels.TASKS.values())]
+    each = [
+        losses.make(recipe.loss, part, len(classes), recipe.gamma)
+        for part, classes in zip(parts, labels.TASKS.values(), strict=True)
+    ]
 
     def joint_loss(outputs, label):
-        return sum(loss(logits, part) for loss, logits, part in zip(each, outputs, labels.split(label)))
+        return sum(loss(logits, part) for loss, logits, part in zip(each, outputs, labels.split(label), strict=True))
 
     return [
         loop.Phase(

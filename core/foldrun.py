@@ -1,0 +1,52 @@
+"""One fold's place in a run: its log and its probabilities. Free of torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import disk
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One fold's place in a run: `fold` of `folds`, its folder, its curves, and how many folds come `after` it here."""
+
+    folder: Path
+    board: Path
+    fold: int
+    folds: int
+    after: int
+    seed: int
+    device: str
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "test.npy").is_file()
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Add an epoch to log.jsonl."""
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def keep_log(self, places: list[tuple[str, int]]) -> list[dict[str, Any]]:
+        """Drop the lines of epochs that are not among these (phase, epoch), because they will be trained again."""
+        kept = [row for row in read_log(self.folder) if (row["phase"], row["epoch"]) in places]
+        disk.write_text(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+        return kept
+
+    def finish(self, oof: np.ndarray, test: np.ndarray) -> None:
+        """Write the fold's probabilities; test.npy last, for it says that the fold is finished."""
+        disk.write_array(self.folder / "oof.npy", oof.astype(np.float32))
+        disk.write_array(self.folder / "test.npy", test.astype(np.float32))
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """A fold's epochs; a last line that a kill cut short is left out."""
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]

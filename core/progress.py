@@ -1,0 +1,72 @@
+"""What a fold shows while it trains: a bar on a terminal, a line per epoch anywhere, curves and the run's log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.foldrun import FoldRun
+
+if TYPE_CHECKING:
+    from core.loop import Phase
+
+
+class Progress:
+    """A bar over the fold's images on a terminal, a line per epoch anywhere, and the run's log."""
+
+    def __init__(self, plan: list[Phase], run: FoldRun, done: tuple[int, int]):
+        from tqdm import tqdm
+
+        from core.curves import Curves
+
+        passed = sum(
+            phase.images * (phase.epochs if number < done[0] else done[1] + 1)
+            for number, phase in enumerate(plan)
+            if number <= done[0]
+        )
+        self.total = sum(phase.images * phase.epochs for phase in plan)
+        self.run, self.plan, self.seconds, self.trained = run, plan, 0.0, 0
+        places = [
+            (phase.name, epoch)
+            for number, phase in enumerate(plan)
+            for epoch in range(phase.epochs)
+            if (number, epoch) <= done
+        ]
+        self.curves = Curves(run.board, run.keep_log(places))
+        self.bar = tqdm(
+            total=self.total,
+            initial=passed,
+            desc=f"fold {run.fold + 1}/{run.folds}",
+            unit="img",
+            disable=None,
+            leave=False,
+        )
+        self.left = self.total - passed
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.curves.close()
+        self.bar.close()
+
+    def images(self, number: int) -> None:
+        self.bar.update(number)
+
+    def epoch(self, phase: Phase, row: dict[str, Any]) -> None:
+        self.run.log(row)
+        self.curves.add(row)
+        self.seconds, self.trained, self.left = (
+            self.seconds + row["seconds"],
+            self.trained + phase.images,
+            self.left - phase.images,
+        )
+        left = (self.left + self.run.after * self.total) * self.seconds / self.trained
+        seen = (
+            ""
+            if row["macro_f1"] is None
+            else f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
+        )
+        where = f"fold {self.run.fold + 1}/{self.run.folds}  {phase.name} {row['epoch'] + 1}/{phase.epochs}"
+        self.bar.write(
+            f"{where}  loss {row['loss']:.4f}{seen}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left"
+        )

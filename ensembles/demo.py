@@ -1,0 +1,8 @@
+"""The vote of `make demo`: one run, so that a single expression shows the way from a run to a submission."""
+
+from core.vote import run, soft, submit
+
+demo = soft(run("v5_multitask/demo"))
+
+if __name__ == "__main__":
+    submit(__file__, demo)

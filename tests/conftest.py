@@ -1,0 +1,63 @@
+"""A small drawn competition, and the project's commands as a user types them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core import crossval, people, recipe, runs
+
+PROJECT = Path(__file__).resolve().parents[1]
+KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))
+#: Tiny, untrained and quick, and yet every step of a real run.
+TINY = "--backbone test_efficientnet --weights none --scale 0.15 --folds 2 --epochs 1 --batch 8 --workers 0".split()
+
+
+@pytest.fixture(scope="session")
+def competition(tmp_path_factory) -> Path:
+    """24 drawn people to train on and 6 to test on, a third of them elderly."""
+    root = tmp_path_factory.mktemp("drawn") / "competition"
+    people.main(people.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
+    return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Decoded stores and folds of the tests stay out of the project."""
+    os.environ["CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """Empty folders for runs and submissions."""
+    monkeypatch.setenv("RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SUBMISSIONS", str(tmp_path / "submissions"))
+    return tmp_path
+
+
+@pytest.fixture
+def train(competition, home) -> Callable[..., runs.Run]:
+    """Train a kernel as its command line would, in this process, and load what it left."""
+
+    def trained(kernel: Path = PROJECT / "kernels/v5_multitask/run.py", *flags: str, name: str = "tiny") -> runs.Run:
+        kind = crossval.load(kernel).Recipe
+        crossval.train(str(kernel), recipe.parse(kind, ["--data", str(competition), "--name", name, *TINY, *flags]))
+        return runs.load(f"{kernel.parent.name}/{name}")
+
+    return trained
+
+
+@pytest.fixture
+def command() -> Callable[..., subprocess.CompletedProcess]:
+    """Run `python …` in the project folder."""
+
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, **settings}
+        return subprocess.run(
+            [sys.executable, *map(str, words)], cwd=PROJECT, env=environment, capture_output=True, text=True
+        )
+
+    return run

@@ -1,0 +1,161 @@
+"""Pixels: the store equals the usual way, notices changes, and batches depend on the key alone."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from core import age_filter, augment, batches, data, images, resample
+from core.refusal import Refusal
+
+NAMES = augment.NAMES
+
+
+@pytest.fixture
+def copy(competition, tmp_path, monkeypatch):
+    monkeypatch.setenv("CACHE", str(tmp_path / "cache"))
+    return shutil.copytree(competition, tmp_path / "copy")
+
+
+def opened(root, crop=(360, 200), scale=0.2, whole=False):
+    table = data.load(root)
+    return table.opened(images.open_store(table, crop, scale, whole))
+
+
+def usual_way(path, crop, scale):
+    """imread, centre crop, area resize: written plainly, as a reference."""
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    top, left = (image.shape[0] - crop[0]) // 2, (image.shape[1] - crop[1]) // 2
+    image = image[top : top + crop[0], left : left + crop[1]]
+    return cv2.resize(image, (round(crop[1] * scale), round(crop[0] * scale)), interpolation=cv2.INTER_AREA)
+
+
+@pytest.mark.parametrize(("crop", "scale"), [((360, 200), 1.0), ((360, 200), 0.2), ((301, 199), 0.5)])
+def test_the_store_holds_what_the_usual_way_gives(competition, crop, scale):
+    table = opened(competition, crop, scale)
+    for rows in (table.train, table.test):
+        for at in (0, len(rows) // 2, len(rows) - 1):
+            expected = usual_way(table.root / rows.column("file")[at], crop, scale)
+            np.testing.assert_array_equal(rows.pixels.centre(rows.column("pixel")[[at]])[0], expected)
+
+
+def test_a_whole_frame_store_gives_the_same_centre_crops(competition):
+    crop, whole = opened(competition, scale=1.0), opened(competition, scale=1.0, whole=True)
+    which = np.arange(20)
+    assert whole.train.pixels.array.shape[1:3] == (512, 384)
+    np.testing.assert_array_equal(whole.train.pixels.centre(which), crop.train.pixels.centre(which))
+
+
+def test_held_rows_reach_the_net_exactly_as_they_are(competition):
+    rows = opened(competition).test
+    seen = torch.cat(list(batches.in_order(rows, 5))).permute(0, 2, 3, 1).numpy()
+    expected = [usual_way(competition / file, (360, 200), 0.2) for file in rows.column("file")]
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_the_store_is_kept_and_a_changed_file_is_noticed(copy):
+    before = opened(copy)
+    files = sorted((copy.parent / "cache").rglob("pixels-*.npy"))
+    opened(copy)
+    assert sorted((copy.parent / "cache").rglob("pixels-*.npy")) == files
+    changed = copy / before.train.column("file")[3]
+    cv2.imwrite(str(changed), np.full((512, 384, 3), 7, np.uint8))
+    after = opened(copy)
+    assert abs(int(after.train.pixels.array[3].mean()) - 7) <= 1
+    np.testing.assert_array_equal(after.train.pixels.array[4], before.train.pixels.array[4])
+
+
+def test_what_a_killed_build_left_is_built_over(copy):
+    whole = opened(copy).train.pixels.array
+    (kept,) = (copy.parent / "cache").rglob("pixels-*.npy")
+    kept.rename(kept.with_suffix(".building"))
+    kept.with_suffix(".building").write_bytes(b"half a file")
+    np.testing.assert_array_equal(opened(copy).train.pixels.array, whole)
+    assert not kept.with_suffix(".building").exists()
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.98])
+def test_a_truncated_image_is_named(copy, ending, part):
+    victim = copy / data.load(copy).train.column("file")[9]
+    whole = cv2.imencode(ending, cv2.imread(str(victim)))[1].tobytes()
+    victim.unlink()
+    victim.with_suffix(ending).write_bytes(whole[: int(len(whole) * part)])
+    with pytest.raises(Refusal, match=victim.with_suffix(ending).name) as refused:
+        opened(copy)
+    assert "\n" not in str(refused.value)
+    assert not list((copy.parent / "cache").rglob("pixels-*"))
+
+
+def test_bytes_after_the_end_mark_do_no_harm(copy):
+    victim = copy / data.load(copy).train.column("file")[9]
+    expected = images.decode(victim)
+    victim.write_bytes(victim.read_bytes() + b"\0" * 10)
+    np.testing.assert_array_equal(images.decode(victim), expected)
+    victim.write_bytes(victim.read_bytes() + b"trailing words")
+    assert images.decode(victim).shape == expected.shape
+
+
+def test_a_crop_larger_than_the_frame_is_refused(copy):
+    with pytest.raises(Refusal, match="smaller than the crop 600x200"):
+        opened(copy, crop=(600, 200))
+
+
+def loader(root, who="copies", workers=0, batch=16):
+    rows = resample.repeat(age_filter.apply(opened(root).train, old=58), "balance")
+    return batches.Loader(rows, batch, NAMES, who, workers)
+
+
+def test_the_number_of_workers_changes_nothing(competition):
+    alone, shared = (list(loader(competition, "all", workers).epoch((0, 1, 2, 3))) for workers in (0, 2))
+    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(alone, shared, strict=True))
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_seed_fold_phase_and_epoch_each_change_what_is_drawn(competition, place):
+    key = [0, 0, 0, 0]
+    first = next(loader(competition, "all").epoch(tuple(key)))[0]
+    key[place] = 1
+    assert not torch.equal(first, next(loader(competition, "all").epoch(tuple(key)))[0])
+
+
+def test_only_copies_are_augmented_and_every_batch_is_full(competition):
+    made = loader(competition)
+    pixel, copy = made.rows.column("pixel"), made.rows.column("copy")
+    plain = {made.rows.pixels.array[at].tobytes() for at in pixel[~copy]}
+    assert copy.sum() > 8
+    known = seen = 0
+    for batch, labels in made.epoch((0, 0, 0, 0)):
+        assert batch.shape == (16, 3, 72, 40)
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+        assert len(labels) == 16
+        known += sum(image.tobytes() in plain for image in batch.permute(0, 2, 3, 1).numpy())
+        seen += 16
+    assert seen == len(made) * 16
+    assert (~copy).sum() - 16 < known < seen
+
+
+def test_nobody_is_augmented_when_asked_for_none(competition):
+    made = loader(competition, "none")
+    plain = {image.tobytes() for image in made.rows.pixels.array}
+    assert all(
+        image.tobytes() in plain for batch, _ in made.epoch((0, 0, 0, 0)) for image in batch.permute(0, 2, 3, 1).numpy()
+    )
+
+
+def test_a_batch_larger_than_the_fold_is_refused(competition):
+    with pytest.raises(Refusal, match="--batch 10000"):
+        loader(competition, batch=10_000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_augmentation_keeps_the_shape_and_follows_its_seed(competition, name):
+    image = np.ascontiguousarray(opened(competition, scale=1.0).train.pixels.array[0])
+    made = augment.pipeline((name,))
+    drawn = [augment.apply(made, image, seed) for seed in range(12)]
+    assert all(each.shape == image.shape and each.dtype == np.uint8 for each in drawn)
+    assert any((each != image).any() for each in drawn)
+    for seed, each in enumerate(drawn):
+        np.testing.assert_array_equal(augment.apply(made, image, seed), each)

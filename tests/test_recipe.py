@@ -1,0 +1,153 @@
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import naming, recipe
+from core.refusal import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(recipe.Protocol):
+    backbone: str = "effb0"  # what sees
+    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width
+    lr: recipe.Positive = 3e-5  # how fast
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    augmentations: tuple[Literal["flip", "clahe"], ...] = ("flip", "clahe")
+    age_drop: tuple[recipe.Age, ...] = ()
+    resample: str = "none"
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("--lr 1e-4", "lr", 1e-4),
+        ("--lr=2", "lr", 2.0),
+        ("--crop 320,180", "crop", (320, 180)),
+        ("--crop (320,180)", "crop", (320, 180)),
+        ("--age-drop 57,59", "age_drop", (57, 59)),
+        ("--age_drop 57", "age_drop", (57,)),
+        ("--age-drop none", "age_drop", ()),
+        ("--augmentations clahe", "augmentations", ("clahe",)),
+        ("--augmentations none", "augmentations", ()),
+        ("--name 1e5", "name", "1e5"),
+        ("--data 007", "data", "007"),
+        ("--weights None", "weights", "None"),
+        ("--force", "force", True),
+        ("--force True", "force", True),
+        ("--force False", "force", False),
+        ("--force --seed 3", "seed", 3),
+        ("--loss focal", "loss", "focal"),
+    ],
+)
+def test_values_arrive_as_their_annotation_says(line, field, value):
+    found = getattr(recipe.parse(Recipe, line.split()), field)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--backbon effb0", "did you mean --backbone"),
+        ("--epochs 3", "no flag --epochs"),
+        ("--lr", "--lr needs a value"),
+        ("--lr abc", "--lr abc: must be a number"),
+        ("--lr nan", "--lr nan"),
+        ("--lr inf", "--lr inf"),
+        ("--lr 1e999", "--lr 1e999"),
+        ("--lr 0", "must be above 0"),
+        ("--lr -1", "must be above 0"),
+        ("--lr True", "--lr"),
+        ("--folds 0", "must be 1 or more"),
+        ("--folds 2.5", "must be a whole number"),
+        ("--val-ratio 1", "must be between 0 and 1"),
+        ("--force false", "--force false"),
+        ("--force 1", "--force 1"),
+        ("--loss cros_entropy", "must be one of cross_entropy, focal"),
+        ("--loss", "--loss"),
+        ("--crop 3", "needs 2 values"),
+        ("--crop 3,a", "--crop a"),
+        ("--crop 3,0", "--crop 0"),
+        ("--age-drop 57,x", "--age-drop x"),
+        ("--augmentations flip,blur", "--augmentations blur"),
+        ("--augmentations", "--augmentations needs values"),
+        ("--name", "--name needs a value"),
+        ("--lr 1 --lr 2", "given twice"),
+        ("--backbone effb0 lr", "'lr' is not a flag"),
+        ("effb0", "'effb0' is not a flag"),
+        ("-b effb0", "'-b' is not a flag"),
+        ("-- --trace", "'--' is not a flag"),
+    ],
+)
+def test_whatever_is_wrong_is_one_line_that_names_the_flag(line, says):
+    with pytest.raises(Refusal) as refused:
+        recipe.parse(Recipe, line.split())
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=4))
+def test_no_command_line_ends_in_a_traceback(words):
+    try:
+        recipe.parse(Recipe, words)
+    except (Refusal, SystemExit):
+        pass
+
+
+def test_help_shows_defaults_and_comments(capsys):
+    with pytest.raises(SystemExit) as left:
+        recipe.parse(Recipe, ["--help"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "what sees" in shown
+    assert "360,200" in shown
+    assert "of everything random except the folds" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("", "effb0"),
+        ("--backbone lite0", "lite0"),
+        ("--lr 1e-4 --seed 1", "effb0-seed1-lr0.0001"),
+        ("--data elsewhere --device cpu --workers 5 --jobs 2 --force", "effb0"),
+        ("--crop 320,180", "effb0-crop320+180"),
+        ("--augmentations none", "effb0-augmentationsnone"),
+        ("--smoke", "effb0-smoke"),
+        ("--name tonight --lr 1", "tonight"),
+    ],
+)
+def test_a_run_is_named_by_what_differs(line, name):
+    assert naming.run_name(recipe.parse(Recipe, line.split())) == name
+
+
+def test_a_long_or_unsafe_value_becomes_a_short_hash():
+    name = naming.run_name(recipe.parse(Recipe, ["--weights", "/some/where/far/away/weights.pth"]))
+    assert len(name) < 30
+    assert "/" not in name
+    assert name != naming.run_name(recipe.parse(Recipe, ["--weights", "/some/where/else/weights.pth"]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--backbone resnext50",
+        "--lr 1e-5 --age-old 60",
+        "--crop 320,180 --seed 3",
+        "--augment all --augmentations flip",
+    ],
+)
+def test_a_name_tells_the_command_that_would_make_it(line):
+    from core import crossval
+    from tests.conftest import PROJECT
+
+    kernel = crossval.load(PROJECT / "kernels/v5_multitask/run.py")
+    asked = recipe.parse(kernel.Recipe, line.split())
+    told = naming.command(f"v5_multitask/{naming.run_name(asked)}")
+    script, *flags = told.split()[1:]
+    assert script == "kernels/v5_multitask/run.py"
+    assert recipe.parse(kernel.Recipe, flags) == asked
