@@ -19,7 +19,7 @@ $(VENV)/made: setup.cfg setup.py
 demo: $(VENV)/made  ## draw a small competition, train v5 on it, vote, and score the submission (5 minutes on two cores)
 	rm -rf data/demo
 	$(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
-	$(DEMO) kernels/v5_multitask/run.py --data data/demo --name demo --force --backbone lite0 --scale 0.3 --folds 3 --epochs 3 --lr 5e-4 --age-old 60
+	$(DEMO) kernels/v5_multitask/run.py --data data/demo --name demo --force --backbone lite0 --scale 0.3 --folds 3 --epochs 3 --lr 1e-3 --schedule cosine --age-old 60
 	$(DEMO) ensembles/demo.py --force
 	@printf '\nthe submission, against the answers that the generator kept:\n'
 	@$(PY) -m core.score submissions/demo.csv data/demo/answers.csv

@@ -77,10 +77,15 @@ class Loader:
         source = _Augmented(self.rows, order, chosen[order] & bool(self.names), self.names, key)
         if not source.where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
-        ahead = 4 if self.workers else None
         return iter(
             torch.utils.data.DataLoader(
-                source, batch_size=None, num_workers=self.workers, prefetch_factor=ahead, collate_fn=_as_it_is
+                source,
+                batch_size=None,
+                collate_fn=_as_it_is,
+                num_workers=self.workers,
+                prefetch_factor=4 if self.workers else None,
+                # nothing is pickled, and a fold's own worker process may have workers too
+                multiprocessing_context="fork" if self.workers else None,
             )
         )
 

@@ -6,7 +6,6 @@ Images are RGB, (height, width, 3). What cannot be read is named before anything
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,31 +71,35 @@ def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: b
 
 def _build(path: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
     """Fill a file beside `path` on all cores, then rename it; what a killed build left is written over."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
     first = prepare(files[0], crop, scale, whole)
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     beside = path.with_suffix(".building")
     try:
         array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
-        for at, image in enumerate(_prepared(files, crop, scale, whole)):
-            if image.shape != first.shape:
-                raise Refusal(
-                    f"{files[at]}: becomes {image.shape[0]}x{image.shape[1]} where {files[0].name} becomes {first.shape[0]}x{first.shape[1]}; frames must be of one size here"
-                )
-            array[at] = image
+        work = (delayed(_fill)(array[at], file, crop, scale, whole) for at, file in enumerate(files))
+        filled = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work)
+        wrong = [line for line in tqdm(filled, "decoding", len(files), unit="img", disable=None) if line]
+        if wrong:
+            raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()
-        del array
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _prepared(files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> Iterator[np.ndarray]:
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    work = (delayed(prepare)(file, crop, scale, whole) for file in files)
-    images = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work)
-    yield from tqdm(images, "decoding", len(files), unit="img", disable=None)
+def _fill(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float, whole: bool) -> str:
+    """Write one image where it belongs; returns what is wrong with it, so that all that are wrong can be counted."""
+    try:
+        image = prepare(file, crop, scale, whole)
+    except Refusal as refusal:
+        return str(refusal)
+    if image.shape != place.shape:
+        return f"{file}: is {image.shape[0]}x{image.shape[1]} where others are {place.shape[0]}x{place.shape[1]}; frames must be of one size"
+    place[:] = image
+    return ""
 
 
 def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> np.ndarray:

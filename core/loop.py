@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,38 +18,17 @@ import torch
 from torch import nn
 
 from core import batches, checkpoint, optim, score
-from core.batches import Loader
 from core.data import Rows
 from core.foldrun import FoldRun
+from core.phase import Phase
 from core.progress import Progress
 from core.refusal import Refusal
+
+__all__ = ["Phase", "fit", "predict"]
 
 #: Fixed, so that the batch that a net is trained with never changes a prediction.
 PREDICT_BATCH = 64
 Probs = Callable[[Any, torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What is trained, on what, how, and for how long.
-
-    forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, labels int64 (b,)) -> scalar;
-    optimizer: parameters -> optimizer; schedule: optimizer -> schedule.
-    """
-
-    name: str
-    loader: Loader
-    forward: Callable[[torch.Tensor], Any]
-    loss: Callable[[Any, torch.Tensor], torch.Tensor]
-    parameters: list[nn.Parameter]
-    optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Callable[[torch.optim.Optimizer], Any]
-    epochs: int
-
-    @property
-    def images(self) -> int:
-        """Trained on in an epoch."""
-        return len(self.loader) * self.loader.batch
 
 
 def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Rows] | None = None) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.foldrun import FoldRun
-
-if TYPE_CHECKING:
-    from core.loop import Phase
+from core.phase import Phase
 
 
 class Progress:

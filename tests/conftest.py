@@ -13,7 +13,21 @@ from core import crossval, people, recipe, runs
 PROJECT = Path(__file__).resolve().parents[1]
 KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))
 #: Tiny, untrained and quick, and yet every step of a real run.
-TINY = "--backbone test_efficientnet --weights none --scale 0.15 --folds 2 --epochs 1 --batch 8 --workers 0".split()
+TINY = {
+    "--backbone": "test_efficientnet",
+    "--weights": "none",
+    "--scale": "0.15",
+    "--folds": "2",
+    "--epochs": "1",
+    "--batch": "8",
+    "--workers": "0",
+}
+
+
+def tiny(data: Path, *flags: str) -> list[str]:
+    """The command line of a tiny run; `flags` (in pairs, or bare) win over what makes it tiny."""
+    kept = [word for flag, value in TINY.items() if flag not in flags for word in (flag, value)]
+    return ["--data", str(data), *kept, *flags]
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +58,7 @@ def train(competition, home) -> Callable[..., runs.Run]:
 
     def trained(kernel: Path = PROJECT / "kernels/v5_multitask/run.py", *flags: str, name: str = "tiny") -> runs.Run:
         kind = crossval.load(kernel).Recipe
-        crossval.train(str(kernel), recipe.parse(kind, ["--data", str(competition), "--name", name, *TINY, *flags]))
+        crossval.train(str(kernel), recipe.parse(kind, tiny(competition, "--name", name, *flags)))
         return runs.load(f"{kernel.parent.name}/{name}")
 
     return trained

@@ -14,16 +14,13 @@ from core.augment import Augmentation, Augmented
 from core.batches import Loader
 from core.resample import Resampling
 
+KEPT = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(recipe.Protocol):
-    backbone: str = (
-        "effb0"  # effb0 effb4 effb7 resnext50 lite0 or any timm name; the larger ones were slower and no better
-    )
-    crop: tuple[recipe.Count, recipe.Count] = (
-        360,
-        200,
-    )  # height,width cut from the middle: head and shoulders, little background
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger was slower and no better
+    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width from the middle: head and shoulders
     scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
     epochs: recipe.Count = 12  # the original's; the training loss is nearly flat by then
     batch: recipe.Count = 16  # the original's
@@ -31,20 +28,13 @@ class Recipe(recipe.Protocol):
     loss: losses.Name = "cross_entropy"  # or weighted, focal; summed over the three heads
     gamma: recipe.Positive = 2.0  # of the focal loss
     optimizer: optim.Name = "adam"  # or adamp, sgd
-    schedule: optim.Schedule = "plateau"  # or cosine, step, none; with patience 5 plateau seldom fires in 12 epochs
-    augmentations: tuple[Augmentation, ...] = (
-        "brightness_contrast",
-        "flip",
-        "clahe",
-        "shift_scale_rotate",
-    )  # the four that stayed
-    augment: Augmented = (
-        "copies"  # or all, none; originals are only cropped, so the net also sees what it will be asked
-    )
+    schedule: optim.Schedule = "plateau"  # or cosine, step, none; plateau's patience of 5 seldom ends in 12 epochs
+    augmentations: tuple[Augmentation, ...] = KEPT  # the four that helped
+    augment: Augmented = "copies"  # or all, none; originals stay as they are, as the test images will be
     age_young: recipe.Age = 30  # the competition's boundary
-    age_old: recipe.Age = 58  # training rows from 58 count as elderly: the boundary that helped most
+    age_old: recipe.Age = 58  # training rows from 58 are called elderly: the boundary that helped most
     age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
-    resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people and a third of the classes
+    resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people, a third of the classes
 
 
 class Net(nn.Module):

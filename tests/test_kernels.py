@@ -1,0 +1,158 @@
+"""Every kernel, also the next one, keeps the same promises."""
+
+import ast
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from core import crossval, data, images, labels, recipe
+from tests.conftest import KERNELS, PROJECT
+
+EVERYWHERE = {
+    "backbone",
+    "crop",
+    "scale",
+    "epochs",
+    "batch",
+    "augmentations",
+    "augment",
+    "age_young",
+    "age_old",
+    "age_drop",
+    "resample",
+}
+ORDER = ["Recipe", "Net", "plan", "probs", "fit_fold"]
+
+each_kernel = pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
+
+
+def test_there_are_kernels():
+    assert [path.parent.name for path in KERNELS][-1:] == ["v5_multitask"]
+
+
+@each_kernel
+def test_it_reads_top_to_bottom(path):
+    tree = ast.parse(path.read_text())
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert [name for name in names if name in ORDER] == ORDER
+    assert f"python kernels/{path.parent.name}/run.py" in ast.get_docstring(tree)
+    assert (
+        path.read_text()
+        .rstrip()
+        .endswith('if __name__ == "__main__":\n    crossval.train(__file__, recipe.parse(Recipe))')
+    )
+    assert 80 <= len(path.read_text().splitlines()) <= 140
+    assert (path.parent / "README.md").is_file()
+
+
+@each_kernel
+def test_it_leans_on_the_core_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        assert all(name.split(".")[0] in ("core", "torch", "dataclasses", "timm", "numpy") for name in names)
+
+
+@each_kernel
+def test_its_recipe_says_all_and_says_why(path):
+    kind = crossval.load(path).Recipe
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert issubclass(kind, recipe.Protocol)
+    assert kind.__dataclass_params__.frozen
+    assert fields >= EVERYWHERE
+    own = fields - {field.name for field in dataclasses.fields(recipe.Protocol)}
+    node = next(
+        node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"
+    )
+    lines = path.read_text().splitlines()
+    for field in node.body:
+        assert "  # " in lines[field.end_lineno - 1], f"{ast.unparse(field)} says why"
+    assert own == {field.target.id for field in node.body}
+
+
+@each_kernel
+def test_it_trains_and_leaves_a_run(path, train):
+    run = train(path)
+    assert run.oof.shape == (168, 18)
+    np.testing.assert_allclose(run.oof.sum(1), 1, atol=1e-3)
+    assert len(run.test) == 42
+
+
+@pytest.fixture
+def opened(competition):
+    table = data.load(competition)
+    return table.opened(images.open_store(table, (360, 200), 0.15))
+
+
+@each_kernel
+def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, competition, opened, monkeypatch):
+    """What the loader is given comes from the fit rows; what is predicted keeps its true labels, and is there once."""
+    from core import folds, loop
+
+    asked = recipe.parse(
+        crossval.load(path).Recipe, ["--data", str(competition), "--age-old", "50", "--resample", "balance"]
+    )
+    trained, predicted = [], []
+    monkeypatch.setattr(
+        loop, "fit", lambda net, plan, run, watch=None: trained.extend(phase.loader.rows for phase in plan)
+    )
+    monkeypatch.setattr(loop, "predict", lambda net, probs, rows: predicted.append(rows))
+    monkeypatch.setattr(crossval.load(path), "Net", lambda *_: torch.nn.Linear(1, 1))
+    fold = next(folds.split(opened, folds.deal(opened.train, 2, 0.2)))
+    crossval.load(path).fit_fold(asked, opened, fold, None)
+    held = set(fold.held.column("person"))
+    assert trained
+    for rows in trained:
+        assert not held & set(rows.column("person"))
+        assert rows.column("copy").any()
+    assert predicted == [fold.held, opened.test]
+    true = labels.age_group(fold.held.column("age"))
+    np.testing.assert_array_equal(fold.held.column("label") % 3, true)
+
+
+def v5():
+    torch.manual_seed(0)
+    kernel = crossval.load(PROJECT / "kernels/v5_multitask/run.py")
+    return kernel, kernel.Net("test_efficientnet", "none")
+
+
+def test_v5_each_head_alone_moves_the_backbone():
+    _, net = v5()
+    batch = torch.randint(0, 256, (4, 3, 64, 40), dtype=torch.uint8)
+    for head in range(3):
+        net.zero_grad()
+        torch.nn.functional.cross_entropy(net(batch)[head], torch.tensor([0, 1, 0, 1])).backward()
+        assert next(net.features.parameters()).grad.abs().sum() > 0
+
+
+def test_v5_is_one_phase_whose_loss_is_the_sum_of_its_heads(opened):
+    from core import resample
+
+    kernel, net = v5()
+    asked = kernel.Recipe(batch=8)
+    (phase,) = kernel.plan(net, resample.repeat(opened.train, "none"), asked)
+    assert {id(weight) for weight in phase.parameters} == {id(weight) for weight in net.parameters()}
+    outputs, label = [torch.randn(5, size) for size in (3, 2, 3)], torch.tensor([0, 4, 9, 13, 17])
+    parts = [
+        torch.nn.functional.cross_entropy(logits, part)
+        for logits, part in zip(outputs, labels.split(label), strict=True)
+    ]
+    torch.testing.assert_close(phase.loss(outputs, label), sum(parts))
+
+
+def test_v5_probabilities_are_the_product_of_its_heads():
+    kernel, net = v5()
+    net.eval()
+    batch = torch.randint(0, 256, (4, 3, 64, 40), dtype=torch.uint8)
+    with torch.inference_mode():
+        probs = kernel.probs(net, batch)
+        heads = [logits.softmax(1) for logits in net(batch)]
+    for marginal, head in zip(labels.marginals(probs), heads, strict=True):
+        torch.testing.assert_close(marginal, head)
