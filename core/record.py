@@ -25,7 +25,10 @@ from core.data import Table
 from core.refusal import Refusal
 
 #: Core modules that look at runs or make data: no change in them changes what a run finds.
-ONLOOKERS = ("people.py", "portrait.py", "masks.py", "photos.py", "plots.py", "vote.py", "naming.py")
+ONLOOKERS = {
+    *("people.py", "cast.py", "person.py", "portrait.py", "brush.py", "masks.py", "photos.py"),
+    *("gallery.py", "plots.py", "vote.py", "naming.py"),
+}
 PACKAGES = (
     "torch",
     "torchvision",

@@ -1,7 +1,6 @@
-"""v5 multitask: one backbone, three heads (mask, gender, age), one joint loss: each task
-teaches the features of the others.
+"""v5 multitask: one backbone, three heads, one joint loss. Each task teaches the features of the others.
 
-python kernels/v5_multitask/run.py --backbone effb0
+    python kernels/v5_multitask/run.py --backbone effb0
 """
 
 from dataclasses import dataclass
