@@ -1,6 +1,8 @@
 """v5 multitask: one backbone, three heads, one joint loss. Each task teaches the features of the others.
 
     python kernels/v5_multitask/run.py --backbone effb0
+
+`make demo` trains it with lite0 on 300 drawn people: test macro F1 0.68 in 3.7 minutes on two CPU cores.
 """
 
 from dataclasses import dataclass
