@@ -99,18 +99,19 @@ class _Augmented(torch.utils.data.Dataset):
 
     def __init__(self, rows: Rows, order: np.ndarray, where: np.ndarray, names: tuple[str, ...], key: Key):
         self.pixels, self.pixel, self.order, self.where, self.key = rows.pixels, rows.column("pixel"), order, where, key
-        self.transform = augment.pipeline(names)
+        self.transform, self.whole = augment.pipeline(names, rows.pixels.size), augment.needs_whole_frame(names)
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         where = np.flatnonzero(self.where[number])
-        images = self.pixels.centre(self.pixel[self.order[number][where]])
+        pixel = self.pixel[self.order[number][where]]
+        frames = self.pixels.array[pixel] if self.whole else self.pixels.centre(pixel)
+        images = np.empty((len(where), *self.pixels.size, 3), np.uint8)
         for at, place in enumerate(where):
-            images[at] = augment.apply(
-                self.transform, images[at], seed(*self.key, number * self.order.shape[1] + int(place))
-            )
+            drawn = seed(*self.key, number * self.order.shape[1] + int(place))
+            images[at] = augment.apply(self.transform, frames[at], drawn)
         return where, images
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
+from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
 from core.refusal import Refusal
 
 SMOKE_PEOPLE = 24
@@ -90,7 +90,7 @@ def prepared(recipe: Any) -> tuple[data.Table, np.ndarray]:
     """The table with its store open, and its folds; read once per process."""
     table = data.load(data.folder(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
     dealt = folds.stored(table, recipe.folds, recipe.val_ratio, images.cache(table.root))
-    store = images.open_store(table, recipe.crop, recipe.scale, whole="random_crop" in recipe.augmentations)
+    store = images.open_store(table, recipe.crop, recipe.scale, whole=augment.needs_whole_frame(recipe.augmentations))
     return table.opened(store), dealt
 
 

@@ -115,15 +115,17 @@ def _epoch(
 
 
 @torch.inference_mode()
-def predict(net: nn.Module, probs: Probs, rows: Rows) -> np.ndarray:
-    """(len(rows), 18) float32 class probabilities, from the rows exactly as they are."""
+def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.ndarray:
+    """(len(rows), 18) float32 class probabilities, from the rows as they are; `tta` flip adds their mirror image."""
     device = next(net.parameters()).device
     net.eval()
     found = []
     with _memory(PREDICT_BATCH):
-        for images in batches.in_order(rows, PREDICT_BATCH):
+        for batch in batches.in_order(rows, PREDICT_BATCH):
+            images = batch.to(device, non_blocking=True)
+            views = (images, images.flip(3)) if tta == "flip" else (images,)
             with _precision(device.type):
-                found.append(probs(net, images.to(device, non_blocking=True)).float())
+                found.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
     return torch.cat(found).cpu().numpy()
 
 

@@ -19,20 +19,29 @@ def inverse_frequency(classes: np.ndarray, number: int) -> torch.Tensor:
     return torch.tensor(np.where(counts > 0, len(classes) / (number * np.maximum(counts, 1)), 0.0), dtype=torch.float32)
 
 
-def make(name: Name, classes: np.ndarray, number: int, gamma: float = 2.0) -> Loss:
+def make(name: Name, classes: np.ndarray, number: int, gamma: float = 2.0, smoothing: float = 0.0) -> Loss:
     """The loss `name` for a head of `number` outputs trained on rows of these `classes`.
 
-    cross_entropy: the mean. weighted: by inverse frequency, a weighted mean. focal: the mean of
-    (1 - p)^gamma * cross entropy (Lin et al., 2017, https://arxiv.org/abs/1708.02002).
+    cross_entropy: the mean. weighted: by inverse frequency, a weighted mean. focal: see `focal`.
+    All take the true class as 1 - smoothing, with the rest spread over all classes.
     """
-    if name == "weighted":
-        weight = inverse_frequency(classes, number)
-        return lambda logits, target: functional.cross_entropy(logits, target, weight.to(logits.device))
     if name == "focal":
-        return lambda logits, target: focal(logits, target, gamma)
-    return functional.cross_entropy
+        return lambda logits, target: focal(logits, target, gamma, smoothing)
+    weight = inverse_frequency(classes, number) if name == "weighted" else None
+
+    def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        on_device = None if weight is None else weight.to(logits.device)
+        return functional.cross_entropy(logits, target, on_device, label_smoothing=smoothing)
+
+    return cross_entropy
 
 
-def focal(logits: torch.Tensor, target: torch.Tensor, gamma: float) -> torch.Tensor:
-    cross_entropy = functional.cross_entropy(logits, target, reduction="none")
-    return ((1 - torch.exp(-cross_entropy)) ** gamma * cross_entropy).mean()
+def focal(logits: torch.Tensor, target: torch.Tensor, gamma: float, smoothing: float = 0.0) -> torch.Tensor:
+    """The mean of sum_c q_c (1 - p_c)^gamma (-log p_c) (Lin et al., 2017, https://arxiv.org/abs/1708.02002).
+
+    q is one-hot, or smoothed as `make` says; at gamma 0 this is cross entropy.
+    """
+    number = logits.shape[1]
+    wanted = functional.one_hot(target, number) * (1 - smoothing) + smoothing / number
+    log_chance = logits.float().log_softmax(1)
+    return -(wanted * (1 - log_chance.exp()) ** gamma * log_chance).sum(1).mean()

@@ -11,12 +11,12 @@ import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, Literal, NoReturn, get_type_hints
 
 from core.refusal import Refusal
-from core.values import Age, Count, Positive, Share, Whole, Zoom, dashed, read
+from core.values import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 
-__all__ = ["Age", "Count", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse"]
+__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Protocol:
     folds: Count = 5  # folds by person; 1: a single hold-out of val_ratio
     val_ratio: Share = 0.2  # share of the people held out when folds is 1
     seed: Whole = 0  # of everything random except the folds
+    tta: Literal["none", "flip"] = "none"  # or flip: predictions are the mean over the photograph and its mirror image
     fix_labels: str = "known"  # known, none, or a CSV of path,column,value
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works

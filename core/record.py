@@ -161,6 +161,7 @@ def _fold(folder: Path, frame: Any, oof: np.ndarray) -> dict[str, Any]:
     rows = foldrun.read_log(folder)
     true, predicted = frame["label"].to_numpy(), oof.argmax(1)
     return {
+        "sha256": disk.digest(folder / "test.npy"),
         "people": int(frame["person"].nunique()),
         "macro_f1": score.macro_f1(true, predicted),
         "accuracy": score.accuracy(true, predicted),

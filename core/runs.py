@@ -70,6 +70,33 @@ def load(name: str) -> Run:
     return Run(name, folder, about, rows, test_ids, oof, test)
 
 
+def load_fold(name: str, number: int, held: np.ndarray) -> dict[str, np.ndarray]:
+    """What one fold of a finished run said: "oof" (len(held), 18) of the rows it held out, "test" (n_test, 18).
+
+    Args:
+        held: the files that the fold must have held out, in order.
+
+    Raises:
+        Refusal: the run's fold held out other rows, or a file differs from what was finished.
+    """
+    run = load(name)
+    if run.rows["file"][run.rows["fold"] == number].tolist() != list(held):
+        raise Refusal(
+            f"{name}: its fold {number} held out other rows than this run's; train both with the same --folds on one data set"
+        )
+    return {"oof": run.oof[run.rows["fold"] == number], "test": fold_test(run, number)}
+
+
+def fold_test(run: Run, number: int) -> np.ndarray:
+    """(n_test, 18) float32: what one fold of the run says of the test images."""
+    path = run.folder / "folds" / str(number) / "test.npy"
+    if not path.is_file() or disk.digest(path) != run.about["folds"][number]["sha256"]:
+        raise Refusal(
+            f"{run.name}: {path.relative_to(run.folder)} is not as the run left it; train it again with --force"
+        )
+    return np.load(path, allow_pickle=False)
+
+
 def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) -> None:
     if oof.shape != (rows, 18) or test.shape != (ids, 18):
         raise Refusal(

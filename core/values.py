@@ -31,6 +31,7 @@ Whole = Annotated[int, Range(low=0)]
 Age = Annotated[int, Range(low=0, high=120)]
 Positive = Annotated[float, Range(low=0, open=True)]
 Share = Annotated[float, Range(low=0, high=1, open=True)]
+Part = Annotated[float, Range(low=0, high=0.99)]
 Zoom = Annotated[float, Range(low=0.05, high=1)]
 
 
@@ -81,12 +82,22 @@ def _scalar(flag: str, kind: type, value: Any, text: str | None) -> Any:
         raise Refusal(f"{flag} needs a value")
     if kind is str:
         return text if text is not None else value
+    if isinstance(value, str):
+        value = _number(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or (kind is int and value != int(value)):
         raise Refusal(
             f"{flag} {text if text is not None else value}: must be a {'whole ' if kind is int else ''}number"
         )
     return kind(value)
+
+
+def _number(text: str) -> float | str:
+    """The number that the text is, or the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def dashed(name: str) -> str:

@@ -11,11 +11,9 @@ import torch
 from torch import nn
 
 from core import age_filter, backbones, crossval, labels, loop, losses, optim, recipe, resample
-from core.augment import Augmentation, Augmented
+from core.augment import KEPT, Augmentation, Augmented
 from core.batches import Loader
 from core.resample import Resampling
-
-KEPT = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +26,7 @@ class Recipe(recipe.Protocol):
     lr: recipe.Positive = 3e-5  # the original's; small, for the weights are trained already
     loss: losses.Name = "cross_entropy"  # or weighted, focal; summed over the three heads
     gamma: recipe.Positive = 2.0  # of the focal loss
+    label_smoothing: recipe.Part = 0.0  # share of each label spread over all classes of its head
     optimizer: optim.Name = "adam"  # or adamp, sgd
     schedule: optim.Schedule = "plateau"  # or cosine, step, none; plateau's patience of 5 seldom ends in 12 epochs
     augmentations: tuple[Augmentation, ...] = KEPT  # the four that helped
@@ -57,7 +56,7 @@ def plan(net, rows, recipe):
     """One phase: everything at once, the three losses summed."""
     parts = labels.split(rows.column("label"))
     each = [
-        losses.make(recipe.loss, part, len(classes), recipe.gamma)
+        losses.make(recipe.loss, part, len(classes), recipe.gamma, recipe.label_smoothing)
         for part, classes in zip(parts, labels.TASKS.values(), strict=True)
     ]
 
@@ -88,7 +87,7 @@ def fit_fold(recipe, table, fold, run):
     rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
     net = Net(recipe.backbone, recipe.weights)
     loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held), loop.predict(net, probs, table.test)
+    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""v2 fusion: three heads of 3, 2 and 3 outputs, put side by side and fused into 18. One 18-way loss: nothing tells
+a head what it is for.
+
+    python kernels/v2_fusion/run.py --backbone effb0
+
+SCORE
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from core import age_filter, backbones, crossval, labels, loop, losses, optim, recipe, resample
+from core.augment import Augmentation, Augmented
+from core.batches import Loader
+from core.resample import Resampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(recipe.Protocol):
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name
+    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width from the middle, in training too
+    scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
+    epochs: recipe.Count = 12  # as the other versions
+    batch: recipe.Count = 16  # as the other versions
+    lr: recipe.Positive = 1e-4  # a usual rate for trained weights
+    loss: losses.Name = "cross_entropy"  # or weighted, focal; on the 18 fused outputs alone
+    gamma: recipe.Positive = 2.0  # of the focal loss
+    label_smoothing: recipe.Part = 0.0  # share of each label spread over all 18 classes
+    optimizer: optim.Name = "adam"  # or adamp, sgd
+    schedule: optim.Schedule = "none"  # or plateau, cosine, step
+    augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # +-20 degrees
+    augment: Augmented = "all"  # or copies, none; v2 turned every image
+    age_young: recipe.Age = 30  # the competition's boundary
+    age_old: recipe.Age = 60  # the competition's boundary; moving it came later
+    age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
+    resample: Resampling = "none"  # or elderly, balance, which came later
+
+
+class Net(nn.Module):
+    """(b, 3, h, w) uint8 -> (b, 18) logits, by way of 3 + 2 + 3 outputs that have no loss of their own."""
+
+    def __init__(self, backbone: str, weights: str):
+        super().__init__()
+        self.features = backbones.create(backbone, weights)
+        sizes = [len(classes) for classes in labels.TASKS.values()]
+        self.heads = nn.ModuleList(nn.Linear(self.features.width, size) for size in sizes)
+        self.fusion = nn.Linear(sum(sizes), 18)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.features(images)
+        return self.fusion(torch.cat([head(features) for head in self.heads], 1))
+
+
+def plan(net, rows, recipe):
+    """One phase; the loss sees only what comes out of the fusion."""
+    fused = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
+    return [
+        loop.Phase(
+            name="fusion",
+            loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
+            forward=net,
+            loss=fused,
+            parameters=list(net.parameters()),
+            optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
+            schedule=optim.schedule(recipe.schedule, recipe.epochs),
+            epochs=recipe.epochs,
+        )
+    ]
+
+
+def probs(net, images):
+    """The fused outputs; what a head says alone has no meaning."""
+    return torch.softmax(net(images).float(), 1)
+
+
+def fit_fold(recipe, table, fold, run):
+    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
+    rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
+    net = Net(recipe.backbone, recipe.weights)
+    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
+    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+
+
+if __name__ == "__main__":
+    crossval.train(__file__, recipe.parse(Recipe))
