@@ -24,7 +24,8 @@ class Features(nn.Module):
     def __init__(self, trunk: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
         self.trunk = trunk
-        self.width: int = trunk.num_features  # type: ignore[assignment]
+        # what comes out of the pooling, where a wider layer follows it (MobileNet)
+        self.width: int = getattr(trunk, "head_hidden_size", None) or trunk.num_features  # type: ignore[assignment]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 

@@ -21,7 +21,7 @@ Key = tuple[int, ...]
 
 def seed(*key: int) -> int:
     """A 32-bit seed for this key; keys that differ anywhere give unrelated seeds."""
-    return int(np.random.SeedSequence(key).generate_state(1)[0])
+    return int(np.random.SeedSequence((len(key), *key)).generate_state(1)[0])
 
 
 def as_images(batch: np.ndarray) -> torch.Tensor:

@@ -89,7 +89,7 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
 def prepared(recipe: Any) -> tuple[data.Table, np.ndarray]:
     """The table with its store open, and its folds; read once per process."""
     table = data.load(data.folder(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
-    dealt = folds.stored(table, recipe.folds, recipe.val_ratio, images.cache(table.root))
+    dealt = folds.deal(table.train, recipe.folds, recipe.val_ratio)
     store = images.open_store(table, recipe.crop, recipe.scale, whole=augment.needs_whole_frame(recipe.augmentations))
     return table.opened(store), dealt
 

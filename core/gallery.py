@@ -1,8 +1,9 @@
-"""A look at a competition folder: people from young to old, with the mask worn, worn wrong and not worn.
+"""A look at a competition folder: its people, or what each augmentation makes of one face.
 
-    python -m core.gallery DATA PICTURE.png
+    python -m core.gallery people DATA PICTURE.png
+    python -m core.gallery augmentations DATA PICTURE.png
 
-Training images only; the picture is a PNG.
+Training images only; the picture is a PNG or a JPEG, by its ending.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import data, images, labels
+from core import augment, data, images, labels
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ COLUMNS = 8
 CROP = (360, 240)
 
 
-def gallery(table: data.Table) -> Figure:
+def people(table: data.Table) -> Figure:
     """Three rows (mask worn, wrong, none) for each gender; a column is one person, ages rise to the right."""
     from matplotlib.figure import Figure
 
@@ -31,8 +32,8 @@ def gallery(table: data.Table) -> Figure:
     grid = figure.subplots(6, COLUMNS)
     frame = table.train.frame
     for gender in (0, 1):
-        people = frame[frame["gender"] == gender].drop_duplicates("person").sort_values("age", kind="stable")
-        chosen = people.iloc[np.linspace(0, len(people) - 1, COLUMNS).round().astype(int)]
+        theirs = frame[frame["gender"] == gender].drop_duplicates("person").sort_values("age", kind="stable")
+        chosen = theirs.iloc[np.linspace(0, len(theirs) - 1, COLUMNS).round().astype(int)]
         for column, person in enumerate(chosen.itertuples()):
             hers = frame[frame["person"] == person.person]
             for state in range(3):
@@ -44,7 +45,34 @@ def gallery(table: data.Table) -> Figure:
     return figure
 
 
+def augmentations(table: data.Table) -> Figure:
+    """For each augmentation the centre crop and what five seeds draw; random crops come from the whole frame."""
+    from matplotlib.figure import Figure
+
+    face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
+    crop = images.prepare(face, CROP)
+    frame = images.prepare(face, CROP, whole=True)
+    figure = Figure((18, 14), layout="constrained")
+    grid = figure.subplots(4, 18)
+    for axes in grid.ravel():
+        axes.axis("off")
+    for number, name in enumerate(augment.NAMES):
+        row, start = number % 4, number // 4 * 6
+        transform = augment.pipeline((name,), CROP)
+        for each in transform.transforms:
+            each.p = 1.0
+        drawn = [augment.apply(transform, frame if name == "random_crop" else crop, seed) for seed in range(5)]
+        for axes, image in zip(grid[row, start : start + 6], [crop, *drawn], strict=True):
+            axes.imshow(image)
+        grid[row, start].set_title("as it is", fontsize=10)
+        grid[row, start + 3].set_title(name, fontsize=13)
+    return figure
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise Refusal("needs a folder and a picture: python -m core.gallery DATA PICTURE.png")
-    gallery(data.load(Path(sys.argv[1]))).savefig(sys.argv[2], dpi=72)
+    made = {"people": people, "augmentations": augmentations}
+    if len(sys.argv) != 4 or sys.argv[1] not in made:
+        raise Refusal(
+            "takes what, a folder and a picture: python -m core.gallery people|augmentations DATA PICTURE.png"
+        )
+    made[sys.argv[1]](data.load(Path(sys.argv[2]))).savefig(sys.argv[3], dpi=72)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -29,7 +30,7 @@ def schedule(name: Schedule, epochs: int) -> Callable[[torch.optim.Optimizer], l
     return {
         "plateau": lambda made: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=5),
         "cosine": lambda made: lr_scheduler.CosineAnnealingLR(made, T_max=epochs),
-        "step": lambda made: lr_scheduler.StepLR(made, step_size=max(1, epochs // 3), gamma=0.1),
+        "step": lambda made: lr_scheduler.StepLR(made, step_size=math.ceil(epochs / 3), gamma=0.1),
         "none": lambda made: lr_scheduler.ConstantLR(made, factor=1.0),
     }[name]
 

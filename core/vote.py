@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,9 +61,10 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class RunNode(Node):
-    """A finished run, read when it is first asked."""
+    """A finished run, or one fold of it, read when it is first asked."""
 
     name: str
+    fold: int | Literal["best"] | None = None
 
     @cached_property
     def loaded(self) -> runs.Run:
@@ -71,11 +72,22 @@ class RunNode(Node):
 
     @property
     def label(self) -> str:
-        return f'run("{self.name}")'
+        return f'run("{self.name}")' if self.fold is None else f'run("{self.name}", fold={self.fold!r})'
 
     def probs(self, part: str) -> np.ndarray:
-        found = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
+        whole = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
+        found = whole if self.fold is None else self._of_fold(part, whole)
         return found / found.sum(1, keepdims=True)
+
+    def _of_fold(self, part: str, whole: np.ndarray) -> np.ndarray:
+        """One fold's word: on test all of it, out of fold only the rows that it held."""
+        scores = [fold["macro_f1"] for fold in self.loaded.about["folds"]]
+        number = int(np.argmax(scores)) if self.fold == "best" else self.fold
+        if number not in range(len(scores)):
+            raise Refusal(f"{self.name}: has folds 0 to {len(scores) - 1}, not {self.fold!r}")
+        if part == "test":
+            return runs.fold_test(self.loaded, int(number or 0)).astype(np.float64)
+        return np.where((self.loaded.rows["fold"] == number).to_numpy()[:, None], whole, np.nan)
 
     def leaves(self) -> Iterator[RunNode]:
         yield self
@@ -99,9 +111,12 @@ class Soft(Node):
         return np.tensordot(_shares(self.voters), np.stack([member.probs(part) for member in self.voters]), 1)
 
 
-def run(name: str) -> Node:
-    """The finished run KERNEL/NAME; whether it is there is asked when the vote is taken."""
-    return RunNode(name=name)
+def run(name: str, fold: int | Literal["best"] | None = None) -> Node:
+    """The finished run KERNEL/NAME: the mean of its folds, one fold, or the fold that scored best on the rows it held.
+
+    Whether it is there is asked when the vote is taken.
+    """
+    return RunNode(name=name, fold=fold)
 
 
 def soft(*members: Node) -> Node:

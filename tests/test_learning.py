@@ -85,6 +85,7 @@ def rates(name, losses_seen):
 def test_schedules_in_closed_form():
     np.testing.assert_allclose(rates("none", [1.0] * 4), 1)
     np.testing.assert_allclose(rates("step", [1.0] * 6), [1, 1, 0.1, 0.1, 0.01, 0.01])
+    np.testing.assert_allclose(rates("step", [1.0] * 5), [1, 1, 0.1, 0.1, 0.01])
     np.testing.assert_allclose(rates("cosine", [1.0] * 4), [(1 + np.cos(np.pi * k / 4)) / 2 for k in range(4)])
     np.testing.assert_allclose(rates("plateau", [1.0] * 9), [1] * 7 + [0.1] * 2)
     np.testing.assert_allclose(rates("plateau", [1 / (k + 1) for k in range(9)]), 1)
