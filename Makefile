@@ -1,11 +1,12 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble board runs clean
+.PHONY: help demo test ensemble runs board augmentations clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
 PY := $(VENV)/bin/python
 DEMO := RUNS=runs/demo $(PY)
+DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +19,7 @@ $(VENV)/made: setup.cfg setup.py
 
 demo: $(VENV)/made  ## draw a small competition, train v5 on it, vote, and score the submission (5 minutes on two cores)
 	rm -rf data/demo
-	$(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
+	$(DRAW)
 	$(DEMO) kernels/v5_multitask/run.py --data data/demo --name demo --force --backbone lite0 --scale 0.3 --folds 3 --epochs 3 --lr 1e-3 --schedule cosine --age-old 60
 	$(DEMO) ensembles/demo.py --force
 	@printf '\nthe submission, against the answers that the generator kept:\n'
@@ -40,6 +41,10 @@ runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)
+
+augmentations: $(VENV)/made  ## draw what each augmentation does to one face: docs/augmentations.jpg
+	test -d data/demo || $(DRAW)
+	$(PY) -m core.gallery augmentations data/demo docs/augmentations.jpg
 
 clean:  ## remove what can be made again: the environment, the decoded stores and the demo
 	rm -rf $(VENV) .cache data/demo runs/demo *.egg-info

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from core import labels
-from core.data import Rows
 from core.refusal import Refusal
+from core.table import Rows
 
 
 def apply(rows: Rows, young: int = 30, old: int = 60, drop: tuple[int, ...] = ()) -> Rows:

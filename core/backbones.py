@@ -52,7 +52,10 @@ def create(name: str, weights: str = "imagenet") -> Features:
         raise Refusal(
             f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm{f'; did you mean {near[0]}?' if near else ''}"
         )
-    trunk = _trained(timm, name, tag, weights)
+    try:
+        trunk = _trained(timm, name, tag, weights)
+    except (RuntimeError, AssertionError) as error:
+        raise Refusal(f"--backbone {name}: timm cannot build it ({str(error).splitlines()[0][:100]})") from None
     trained: dict = trunk.pretrained_cfg  # type: ignore[assignment]
     return Features(trunk, trained["mean"], trained["std"])
 
@@ -68,12 +71,23 @@ def _trained(timm, name: str, tag: str, weights: str) -> nn.Module:
         return _lite0(timm, tag)
     if weights == "imagenet":
         return _from_hub(timm, name, tag)
-    if not Path(weights).is_file():
-        raise Refusal(f"--weights {weights}: is neither imagenet, package, none nor a file")
+    return _from_file(timm, name, tag, Path(weights))
+
+
+def _from_file(timm, name: str, tag: str, path: Path) -> nn.Module:
+    """Weights as timm saves them, or a run's own model.safetensors; every tensor of the trunk must be there."""
+    if not path.is_file():
+        raise Refusal(f"--weights {path}: is neither imagenet, package, none nor a file")
+    trunk = timm.create_model(tag, pretrained=False, num_classes=0)
     try:
-        return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": weights})
-    except Exception as error:
-        raise Refusal(f"--weights {weights}: does not fit {name} ({str(error).splitlines()[0]})") from None
+        found = timm.models.load_state_dict(str(path), weights_only=True)
+        tensors = {key.removeprefix("features.trunk."): tensor for key, tensor in found.items()}
+        missing = trunk.load_state_dict(tensors, strict=False).missing_keys
+    except Exception as error:  # whatever torch, safetensors or a foreign file may raise
+        raise Refusal(f"--weights {path}: does not fit {name} ({str(error).strip().splitlines()[0][:100]})") from None
+    if missing:
+        raise Refusal(f"--weights {path}: does not fit {name} ({len(missing)} tensors are missing, {missing[0]} first)")
+    return trunk
 
 
 def _from_hub(timm, name: str, tag: str) -> nn.Module:

@@ -6,6 +6,7 @@ neither the number of workers nor a restart changes a batch.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 
 from core import augment
-from core.data import Rows
 from core.refusal import Refusal
+from core.table import Rows
 
 Key = tuple[int, ...]
 
@@ -44,9 +45,19 @@ class Loader:
 
     def __post_init__(self) -> None:
         if len(self) == 0:
-            raise Refusal(
-                f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch"
-            )
+            few = f"is more than the {len(self.rows)} rows of a fold"
+            raise Refusal(f"--batch {self.batch}: {few}; give a smaller --batch")
+        if self.names and self.who != "none" and not self.chosen.any():
+            print(f"nothing is augmented: --augment {self.who}, and no row is a copy", file=sys.stderr)
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """(rows,) bool: which rows are augmented."""
+        return {
+            "copies": self.rows.column("copy"),
+            "all": ~np.zeros(len(self.rows), bool),
+            "none": np.zeros(len(self.rows), bool),
+        }[self.who]
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -54,11 +65,8 @@ class Loader:
 
     def epoch(self, key: Key) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images uint8 (batch, 3, h, w), labels int64 (batch,)) for each batch of the epoch `key`."""
-        order = (
-            np.random.default_rng(key)
-            .permutation(len(self.rows))[: len(self) * self.batch]
-            .reshape(len(self), self.batch)
-        )
+        shuffled = np.random.default_rng(key).permutation(len(self.rows))
+        order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
         label = self.rows.column("label")
         pixel = self.rows.column("pixel")
         made = self._augmented(order, key)
@@ -69,12 +77,7 @@ class Loader:
 
     def _augmented(self, order: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each batch, the places that are augmented and their images."""
-        chosen = {
-            "copies": self.rows.column("copy"),
-            "all": np.ones(len(self.rows), bool),
-            "none": np.zeros(len(self.rows), bool),
-        }[self.who]
-        source = _Augmented(self.rows, order, chosen[order] & bool(self.names), self.names, key)
+        source = _Augmented(self.rows, order, self.chosen[order] & bool(self.names), self.names, key)
         if not source.where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
         return iter(

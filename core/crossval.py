@@ -18,6 +18,7 @@ import torch
 
 from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
 from core.refusal import Refusal
+from core.table import Table
 
 SMOKE_PEOPLE = 24
 
@@ -27,31 +28,48 @@ def train(file: str, recipe: Any) -> None:
 
     Raises:
         Refusal: anything wrong with data, recipe, machine or run, before training where it can be known.
+            A run of which no epoch is finished leaves nothing behind.
     """
-    from core import plots
-
     path = Path(file).resolve()
     name = naming.run_name(recipe)
-    recipe = replace(_tiny(recipe), device=device(recipe.device))
+    recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=device(recipe.device))))
     with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
         table, dealt = prepared(recipe)
         for note in table.notes:
             print(note, file=sys.stderr)
         _rehearse(load(path), recipe, work)
         record.begin(work, path, naming.results(recipe), table, dealt, recipe.force or recipe.smoke)
-        _train_folds(path, recipe, work, int(dealt.max()) + 1)
-        machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
+        try:
+            _train_folds(path, recipe, work, int(dealt.max()) + 1)
+        except Refusal:
+            if not record.begun(work):
+                record.discard(work)
+            raise
+        except KeyboardInterrupt:
+            print("\nthe same command goes on from the last epoch", file=sys.stderr)
+            raise
         record.join(work, dealt, len(table.test))
-        plots.report(work, table.root)
+        _report(work, table.root)
+        machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
         about = record.end(work, table, dealt, machine)
     print(f"out of fold  {score.line(about['scores'])}")
     print(f"wrote {runs.root() / path.parent.name / name}")
 
 
+def _report(work: Path, root: Path) -> None:
+    """Draw the pictures; hours of training are not lost to a missing font."""
+    from core import plots
+
+    try:
+        plots.report(work, root)
+    except Exception as error:
+        print(f"the report was not drawn: {error}; try python -m core.plots", file=sys.stderr)
+
+
 def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
     from joblib import Parallel, delayed
 
-    todo = [fold for fold in range(number) if not (work / "folds" / str(fold) / "test.npy").is_file()]
+    todo = [fold for fold in range(number) if not foldrun.finished(work / "folds" / str(fold))]
     jobs = min(recipe.jobs, len(todo)) or 1
     given = asdict(recipe)
     Parallel(n_jobs=jobs)(
@@ -70,6 +88,7 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)
     with disk.lock(folder / ".lock", f"fold {number} of {work}"):
+        disk.sweep(folder)
         run = foldrun.FoldRun(
             folder,
             Path(work) / "tensorboard" / f"fold{number}",
@@ -86,7 +105,7 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
 
 
 @functools.lru_cache(1)
-def prepared(recipe: Any) -> tuple[data.Table, np.ndarray]:
+def prepared(recipe: Any) -> tuple[Table, np.ndarray]:
     """The table with its store open, and its folds; read once per process."""
     table = data.load(data.folder(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
     dealt = folds.deal(table.train, recipe.folds, recipe.val_ratio)
@@ -117,8 +136,16 @@ def _tiny(recipe: Any) -> Any:
 
 
 def _rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
-    """Build the net once: an unknown backbone, a silent hub or too little disk is said before training."""
+    """Build the net and show it a batch: what it cannot do, and too little disk, is said before training."""
     net = kernel.Net(recipe.backbone, recipe.weights)
+    height, width = images.net_size(recipe.crop, recipe.scale)
+    try:
+        kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, height, width, dtype=torch.uint8))
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        cause = str(error).strip().splitlines()[0][:100]
+        raise Refusal(
+            f"--backbone {recipe.backbone}: cannot see {height}x{width} pixels in batches of {recipe.batch} ({cause})"
+        ) from None
     disk.require_room(work, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
 
 
@@ -127,7 +154,7 @@ def device(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = asked.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
         raise Refusal(f"--device {asked}: must be auto, cpu, cuda or cuda:NUMBER")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise Refusal(f"--device {asked}: this machine has {torch.cuda.device_count()} GPUs; give --device cpu")

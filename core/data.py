@@ -8,63 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core import disk, fixes, labels
 from core.refusal import Refusal
+from core.table import Rows, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = (".jpg", ".jpeg", ".png")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some images of a data set, in order.
-
-    `frame` has a row per image: file (below the data folder), pixel (its place in `pixels`), and for
-    training rows person, gender (0, 1), age (years) and label (0..17); repeated rows have copy True.
-    `pixels` is the decoded store, None until it is opened.
-    """
-
-    frame: pd.DataFrame
-    pixels: Any = None
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    def take(self, which: np.ndarray) -> Rows:
-        """The rows at these positions, or where this mask is true."""
-        return replace(self, frame=self.frame[which] if which.dtype == bool else self.frame.iloc[which])
-
-    def column(self, name: str) -> np.ndarray:
-        return self.frame[name].to_numpy()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A data set: training rows by (person, file), test rows in info.csv's order, and what a reader should know."""
-
-    root: Path
-    train: Rows
-    test: Rows
-    notes: list[str]
-
-    def opened(self, pixels: Any) -> Table:
-        """The same table with its decoded store."""
-        return replace(self, train=replace(self.train, pixels=pixels), test=replace(self.test, pixels=pixels))
-
-    def digests(self) -> dict[str, str]:
-        """What makes two runs comparable: the same images in the same order, and the same true labels."""
-        return {
-            "rows": disk.text_digest("\n".join([*self.train.column("file"), "", *self.test.column("file")])),
-            "labels": disk.text_digest(self.train.column("label").astype(np.uint8).tobytes().hex()),
-        }
 
 
 def folder(given: str = "") -> Path:
@@ -83,7 +39,12 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
             f"--data {root}: there is no such folder; give --data DIR, set MASK18_DATA, or draw one with python -m core.people --out data"
         )
     notes: list[str] = []
-    persons = _read_csv(root / "train" / "train.csv", ("id", "gender", "age", "path"))
+    for file in ("train/train.csv", "eval/info.csv"):
+        if not (root / file).is_file():
+            raise Refusal(
+                f"{root / file}: is missing; --data must name a folder with train/train.csv and eval/info.csv"
+            )
+    persons = read_csv(root / "train" / "train.csv", ("id", "gender", "age", "path"))
     _check_persons(root, persons)
     if people is not None:
         persons = _spread(persons, people)
@@ -98,11 +59,11 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     return Table(root, Rows(frame[["file", "person", "gender", "age", "label", "pixel"]]), Rows(test), notes + told)
 
 
-def _read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise Refusal(f"{path}: is missing; --data must name a folder with train/train.csv and eval/info.csv")
+        raise Refusal(f"{path}: there is no such file")
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, UnicodeDecodeError) as error:
@@ -117,6 +78,9 @@ def _read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
 def _check_persons(root: Path, persons: pd.DataFrame) -> None:
     source = root / "train" / "train.csv"
+    odd = persons["path"][persons["path"].str.contains("/", regex=False) | persons["path"].isin(["", ".", ".."])]
+    if len(odd):
+        raise Refusal(f"{source}: path {odd.iloc[0]!r} is not the name of a folder")
     doubled = persons["path"][persons["path"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: path {doubled.iloc[0]} stands twice; the path is the key of a person, keep one")
@@ -179,7 +143,7 @@ def _images(folder: Path) -> list[tuple[str, str]]:
 
 def _test_frame(root: Path) -> pd.DataFrame:
     source = root / "eval" / "info.csv"
-    info = _read_csv(source, ("ImageID", "ans"))
+    info = read_csv(source, ("ImageID", "ans"))
     doubled = info["ImageID"][info["ImageID"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: ImageID {doubled.iloc[0]} stands twice; each test image is asked for once")

@@ -26,9 +26,17 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         writer(beside)
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left beside their files."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,7 +98,7 @@ def _locked(path: Path, what: str, wait: bool) -> IO[str]:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (the caller keeps it open)
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
+        except (BlockingIOError, PermissionError):
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()

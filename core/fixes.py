@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,15 +55,21 @@ def _read(path: Path, persons: set[str]) -> list[tuple[str, str, str]]:
 
     if not path.is_file():
         raise Refusal(f"--fix-labels {path}: is neither known, none nor a file")
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if not {"path", "column", "value"} <= set(reader.fieldnames or ()):
-            raise Refusal(f"--fix-labels {path}: needs {FORMS}")
-        rows = [(row["path"], row["column"], row["value"]) for row in reader]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"path", "column", "value"} <= set(reader.fieldnames or ()):
+                raise Refusal(f"--fix-labels {path}: needs {FORMS}")
+            rows = [(row["path"], row["column"], row["value"] or "") for row in reader]
+    except UnicodeDecodeError:
+        raise Refusal(f"--fix-labels {path}: is not a text file in UTF-8") from None
+    seen = set()
     for person, column, value in rows:
-        good = {"gender": value in labels.GENDER, "age": (value or "").isdigit(), "mask": value == "swap"}.get(
-            column, False
-        )
+        if (person, column) in seen:
+            raise Refusal(f"--fix-labels {path}: {column} of {person} is fixed twice; keep one line")
+        seen.add((person, column))
+        forms = {"gender": "|".join(labels.GENDER), "age": "[0-9]{1,3}", "mask": "swap"}
+        good = re.fullmatch(forms.get(column, "(?!)"), value)
         if not good:
             raise Refusal(f"--fix-labels {path}: cannot apply {person},{column},{value}; needs {FORMS}")
         if person not in persons:

@@ -24,10 +24,6 @@ class FoldRun:
     seed: int
     device: str
 
-    @property
-    def finished(self) -> bool:
-        return (self.folder / "test.npy").is_file()
-
     def log(self, row: dict[str, Any]) -> None:
         """Add an epoch to log.jsonl."""
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
@@ -43,6 +39,11 @@ class FoldRun:
         """Write the fold's probabilities; test.npy last, for it says that the fold is finished."""
         disk.write_array(self.folder / "oof.npy", oof.astype(np.float32))
         disk.write_array(self.folder / "test.npy", test.astype(np.float32))
+
+
+def finished(folder: Path) -> bool:
+    """Whether this fold's probabilities are written."""
+    return (folder / "test.npy").is_file()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

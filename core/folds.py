@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core import labels
-from core.data import Rows, Table
 from core.refusal import Refusal
+from core.table import Rows, Table
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 
 from core import augment, data, images, labels
 from core.refusal import Refusal
+from core.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ COLUMNS = 8
 CROP = (360, 240)
 
 
-def people(table: data.Table) -> Figure:
+def people(table: Table) -> Figure:
     """Three rows (mask worn, wrong, none) for each gender; a column is one person, ages rise to the right."""
     from matplotlib.figure import Figure
 
@@ -45,19 +46,19 @@ def people(table: data.Table) -> Figure:
     return figure
 
 
-def augmentations(table: data.Table) -> Figure:
+def augmentations(table: Table) -> Figure:
     """For each augmentation the centre crop and what five seeds draw; random crops come from the whole frame."""
     from matplotlib.figure import Figure
 
     face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
     crop = images.prepare(face, CROP)
     frame = images.prepare(face, CROP, whole=True)
-    figure = Figure((18, 14), layout="constrained")
-    grid = figure.subplots(4, 18)
+    figure = Figure((15, 14), layout="constrained")
+    grid = figure.subplots(6, 12)
     for axes in grid.ravel():
         axes.axis("off")
     for number, name in enumerate(augment.NAMES):
-        row, start = number % 4, number // 4 * 6
+        row, start = number % 6, number // 6 * 6
         transform = augment.pipeline((name,), CROP)
         for each in transform.transforms:
             each.p = 1.0

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from core import disk
-from core.data import Table
 from core.refusal import Refusal
+from core.table import Table
 
 JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
 

@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 from core import batches, checkpoint, optim, score
-from core.data import Rows
 from core.foldrun import FoldRun
-from core.phase import Phase
+from core.phase import Phase, whole
 from core.progress import Progress
 from core.refusal import Refusal
+from core.table import Rows
 
-__all__ = ["Phase", "fit", "predict"]
+__all__ = ["Phase", "fit", "predict", "whole"]
 
 #: Fixed, so that the batch that a net is trained with never changes a prediction.
 PREDICT_BATCH = 64
@@ -97,7 +97,8 @@ def _epoch(
     net.train()
     torch.manual_seed(batches.seed(*key))
     total = torch.zeros((), device=device)
-    with _memory(phase.loader.batch):
+    batch = phase.loader.batch
+    with _memory(f"at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"):
         for images, labels in phase.loader.epoch(key):
             optimizer.zero_grad(set_to_none=True)
             with _precision(device):
@@ -120,7 +121,7 @@ def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.n
     device = next(net.parameters()).device
     net.eval()
     found = []
-    with _memory(PREDICT_BATCH):
+    with _memory("while predicting; try a smaller --scale, or a device with more memory"):
         for batch in batches.in_order(rows, PREDICT_BATCH):
             images = batch.to(device, non_blocking=True)
             views = (images, images.flip(3)) if tta == "flip" else (images,)
@@ -136,7 +137,7 @@ def _precision(device: str) -> torch.autocast:
 
 
 @contextmanager
-def _memory(batch: int) -> Iterator[None]:
+def _memory(advice: str) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -146,6 +147,4 @@ def _memory(batch: int) -> Iterator[None]:
             and "allocate memory" not in str(error)
         ):
             raise
-        raise Refusal(
-            f"out of memory at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"
-        ) from None
+        raise Refusal(f"out of memory {advice}") from None

@@ -11,7 +11,7 @@ from core import disk
 from core.recipe import ELSEWHERE, MACHINE, Protocol
 from core.tags import TAGS
 
-LONGEST = 24
+LONGEST, LONGEST_NAME = 24, 120
 
 
 def results(recipe: Any) -> dict[str, Any]:
@@ -32,30 +32,34 @@ def run_name(recipe: Any) -> str:
         for name in found
         if name != "backbone" and getattr(recipe, name) != defaults[name]
     ]
-    return (recipe.name or "-".join(parts)) + ("-smoke" if recipe.smoke else "")
+    name = "-".join(parts)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 20]}-{disk.text_digest(name)[:8]}"
+    return (recipe.name or name) + ("-smoke" if recipe.smoke else "")
 
 
 def _safe(value: Any) -> str:
     if isinstance(value, tuple):
         value = "+".join(map(str, value)) or "none"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
     return text if re.fullmatch(rf"[\w.+-]{{1,{LONGEST}}}", text) else disk.text_digest(text)[:8]
 
 
 def command(name: str) -> str:
     """The command that would make the run KERNEL/NAME; --name where the name does not say all of it."""
-    kernel, _, run = name.partition("/")
+    kernel, slash, run = name.partition("/")
+    if not slash or not run:
+        return "a name of the form KERNEL/NAME"
     source = disk.HOME / "kernels" / kernel / "run.py"
     if not source.is_file():
         return f"a kernel of the name {kernel} (there is none in kernels/)"
     known = "|".join(sorted(_flags(source.read_text(encoding="utf-8")), key=len, reverse=True))
     backbone, *parts = re.split(rf"-(?={known})", run)
-    given = [re.fullmatch(rf"({known})(.+)", part) for part in parts]
-    if backbone not in TAGS or not all(given):
-        return f"python kernels/{kernel}/run.py --name {run}" + (
-            "" if "-" in backbone else f" (or --backbone {backbone} …)"
-        )
-    flags = [f"--{found[1].replace('_', '-')} {found[2].replace('+', ',')}" for found in given if found]
+    given = [(found[1], found[2]) for found in (re.fullmatch(rf"({known})(.+)", part) for part in parts) if found]
+    hashed = any(re.fullmatch(r"[0-9a-f]{8}", value) for _, value in given)
+    if backbone not in TAGS or len(given) < len(parts) or hashed or run.endswith("-smoke"):
+        return f"python kernels/{kernel}/run.py --name {run.removesuffix('-smoke')}{' --smoke' if run.endswith('-smoke') else ''}"
+    flags = [f"--{name.replace('_', '-')} {re.sub(r'(?<![eE])[+]', ',', value)}" for name, value in given]
     return " ".join([f"python kernels/{kernel}/run.py --backbone {backbone}", *flags])
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,16 +38,18 @@ class Options:
 
 
 def main(options: Options) -> None:
-    out = Path(options.out)
+    out = Path(options.out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: is there already; remove it or name another")
     people = _people(options)
-    beside = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    _write(beside, people[: options.people], people[options.people :], options.seed)
-    if out.exists():
-        out.rmdir()
-    beside.rename(out)
+    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        _write(beside, people[: options.people], people[options.people :], options.seed)
+        if out.exists():
+            out.rmdir()
+        beside.rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 

@@ -33,3 +33,10 @@ class Phase:
     def images(self) -> int:
         """Trained on in an epoch."""
         return len(self.loader) * self.loader.batch
+
+
+def whole(
+    name: str, net: nn.Module, loader: Loader, loss: Callable, optimizer: Callable, schedule: Callable, epochs: int
+) -> list[Phase]:
+    """The plan of a net that is trained all at once: one phase over every parameter; arguments as `Phase` has them."""
+    return [Phase(name, loader, net, loss, list(net.parameters()), optimizer, schedule, epochs)]

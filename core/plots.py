@@ -36,7 +36,9 @@ def report(folder: Path, root: Path) -> None:
     rows, probs = rows[covered].reset_index(drop=True), probs[covered]
     old = disk.read_json(folder / "start.json")["recipe"]
     drawn = {
-        "curves": curves([foldrun.read_log(path) for path in sorted((folder / "folds").iterdir())]),
+        "curves": curves(
+            [foldrun.read_log(path) for path in sorted((folder / "folds").iterdir(), key=lambda path: int(path.name))]
+        ),
         "confusion_18": confusion_18(rows, probs),
         "confusion_parts": confusion_parts(rows, probs),
         "accuracy_by_age": accuracy_by_age(rows, probs, (old.get("age_young", 30), old.get("age_old", 60))),

@@ -19,6 +19,7 @@ from torch import nn
 
 from core import crossval, data, disk, images, labels, loop, recipe, runs
 from core.refusal import Refusal
+from core.table import Rows
 
 CHUNK = 1024
 
@@ -74,7 +75,7 @@ def _probs(run: runs.Run, files: list[Path], options: Options) -> Iterator[np.nd
             pixels = images.Store(
                 np.stack([images.prepare(file, crop, scale) for file in chunk]), images.net_size(crop, scale)
             )
-            rows = data.Rows(pd.DataFrame({"pixel": np.arange(len(chunk))}), pixels)
+            rows = Rows(pd.DataFrame({"pixel": np.arange(len(chunk))}), pixels)
             yield np.mean([loop.predict(net, kernel.probs, rows, options.tta) for net in nets], 0)
             bar.update(len(chunk))
 

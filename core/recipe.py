@@ -35,7 +35,7 @@ class Protocol:
     device: str = "auto"  # auto, cpu, cuda, cuda:1
     workers: Whole = 2  # processes that augment
     jobs: Count = 1  # folds trained side by side
-    force: bool = False  # train again though there is a finished run of this name
+    force: bool = False  # train a finished run again, or start one over that differs
 
 
 #: What never changes a result, so never names a run.

@@ -9,36 +9,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core import disk, foldrun, labels, runs, score
-from core.data import Table
+from core import disk, foldrun, labels, naming, provenance, runs, score
 from core.refusal import Refusal
-
-#: Core modules that look at runs or make data: no change in them changes what a run finds.
-ONLOOKERS = {
-    *("people.py", "cast.py", "person.py", "portrait.py", "brush.py", "masks.py", "photos.py"),
-    *("gallery.py", "plots.py", "vote.py", "naming.py"),
-}
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "albumentations",
-    "opencv-python-headless",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-)
+from core.table import Table
 
 
 @contextmanager
@@ -50,8 +31,10 @@ def place(kernel: str, name: str, force: bool) -> Iterator[Path]:
     """
     final = runs.root() / kernel / name
     beside = final.with_name(f".{name}.new")
-    if os.sep in name or name.startswith("."):
-        raise Refusal(f"--name {name}: must be a plain name without {os.sep} or a leading dot")
+    if os.sep in name or name.startswith(".") or len(name) > naming.LONGEST_NAME:
+        raise Refusal(
+            f"--name {name}: must be a plain name without {os.sep} or a leading dot, at most {naming.LONGEST_NAME} characters"
+        )
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {kernel}/{name}"):
         _finish_swap(final)
         finished = (final / "run.json").is_file()
@@ -79,18 +62,15 @@ def begin(work: Path, file: Path, recipe: dict[str, Any], table: Table, folds: n
     Raises:
         Refusal: the unfinished run there was started otherwise; says in what.
     """
-    start = {"kernel": file.parent.name, "recipe": recipe, "source": sources(file), **table.digests()}
+    start = {"kernel": file.parent.name, "recipe": recipe, "source": provenance.sources(file), **table.digests()}
     if (work / "start.json").is_file():
-        there = disk.read_json(work / "start.json")
-        changed = _first_difference(there, json.loads(json.dumps(start)))
-        if not changed:
-            return
-        if not force:
+        changed = _first_difference(disk.read_json(work / "start.json"), json.loads(json.dumps(start)))
+        if changed and not force:
             raise Refusal(
                 f"{work}: is an unfinished run with {changed}; give --force to start it over, or --name for another run"
             )
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+        if changed:
+            discard(work)
     disk.write_json(work / "start.json", start)
     rows = table.train.frame[["file", "person", "age", "label"]].assign(fold=folds)
     disk.write(work / "rows.csv", lambda beside: rows.to_csv(beside, index=False))
@@ -98,13 +78,17 @@ def begin(work: Path, file: Path, recipe: dict[str, Any], table: Table, folds: n
     disk.write(work / "run.py", lambda beside: shutil.copyfile(file, beside))
 
 
-def sources(file: Path) -> dict[str, str]:
-    """sha256 of the kernel and of every core module that can change what it finds."""
-    core = Path(__file__).parent
-    files = {f"core/{path.name}": path for path in sorted(core.glob("*.py")) if path.name not in ONLOOKERS}
-    return {
-        name: disk.digest(path) for name, path in {f"kernels/{file.parent.name}/{file.name}": file, **files}.items()
-    }
+def discard(work: Path) -> None:
+    """Remove an unfinished run. Refuses while a process that outlived its parent still trains a fold of it."""
+    for path in work.glob("folds/*/.lock"):
+        with disk.lock(path, f"{path.parent}"):
+            pass
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def begun(work: Path) -> bool:
+    """Whether any epoch of the run is finished, so that there is something to lose."""
+    return any(work.glob("folds/*/checkpoint.pt")) or any(work.glob("folds/*/test.npy"))
 
 
 def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
@@ -116,7 +100,8 @@ def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None
         if there["source"].get(name) != here["source"].get(name):
             return f"another {name} than the present one"
     return next(
-        (f"other {field} than --data has now" for field in ("rows", "labels") if there[field] != here[field]), None
+        (f"other {field} than --data has now" for field in ("rows", "ages", "labels") if there[field] != here[field]),
+        None,
     )
 
 
@@ -147,11 +132,11 @@ def end(work: Path, table: Table, folds: np.ndarray, machine: dict[str, Any]) ->
         "sha256": {name: disk.digest(work / name) for name in ("oof.npy", "test.npy", "rows.csv", "test.csv")},
         "classes": list(labels.CLASSES),
         "notes": table.notes,
-        "commit": _commit(),
-        "versions": {"python": sys.version.split()[0], **{name: metadata.version(name) for name in PACKAGES}},
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
         "machine": machine,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "seconds": sum(fold["seconds"] for fold in each),
+        "training_seconds": sum(fold["training_seconds"] for fold in each),
     }
     disk.write_json(work / "run.json", about)
     return about
@@ -165,19 +150,5 @@ def _fold(folder: Path, frame: Any, oof: np.ndarray) -> dict[str, Any]:
         "people": int(frame["person"].nunique()),
         "macro_f1": score.macro_f1(true, predicted),
         "accuracy": score.accuracy(true, predicted),
-        "seconds": sum(row["seconds"] for row in rows),
+        "training_seconds": sum(row["seconds"] for row in rows),
     }
-
-
-def _commit() -> str | None:
-    """The checkout's commit, marked + if files differ from it; None outside git."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(disk.HOME), *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -16,7 +16,7 @@ def _one_line(kind, error, trace) -> None:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(2)
     if issubclass(kind, KeyboardInterrupt):
-        print("\nstopped; the same command goes on from the last epoch", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         sys.exit(130)
     sys.__excepthook__(kind, error, trace)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from core import labels
-from core.data import Rows
+from core.table import Rows
 
 Resampling = Literal["none", "elderly", "balance"]
 

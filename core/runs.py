@@ -55,14 +55,12 @@ def load(name: str) -> Run:
         raise Refusal(
             f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {root()}; make it with {naming.command(name)}"
         )
-    about = disk.read_json(folder / "run.json")
+    about = _about(name, folder / "run.json")
     for file in ("oof.npy", "test.npy", "rows.csv", "test.csv"):
         if not (folder / file).is_file() or disk.digest(folder / file) != about["sha256"][file]:
-            raise Refusal(
-                f"{name}: {file} is not as the run left it; train it again with {naming.command(name)} --force"
-            )
+            raise Refusal(f"{name}: {file} is not as the run left it; train it again with --force")
     if tuple(about["classes"]) != labels.CLASSES:
-        raise Refusal(f"{name}: was made with another class order; train it again with {naming.command(name)} --force")
+        raise Refusal(f"{name}: was made with another class order; train it again with --force")
     oof, test = (np.load(folder / file, allow_pickle=False) for file in ("oof.npy", "test.npy"))
     rows = pd.read_csv(folder / "rows.csv", dtype={"file": str, "person": str})
     test_ids = pd.read_csv(folder / "test.csv", dtype=str, keep_default_na=False)["ImageID"].tolist()
@@ -109,17 +107,29 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
         raise Refusal(f"{name}: holds rows that do not sum to 1; train it again with --force")
 
 
+def _about(name: str, path: Path) -> dict[str, Any]:
+    try:
+        return disk.read_json(path)
+    except ValueError:
+        raise Refusal(f"{name}: its run.json is damaged; train it again with --force") from None
+
+
+def folders(file: str) -> list[tuple[str, Path]]:
+    """(KERNEL/NAME, folder) of every run that has this file; what is being retrained beside an old run is left out."""
+    found = sorted(path.parent for path in root().glob(f"*/*/{file}") if not path.parent.name.startswith("."))
+    return [(f"{folder.parent.name}/{folder.name}", folder) for folder in found]
+
+
 def finished() -> list[dict[str, Any]]:
     """run.json of every finished run, by name."""
-    return [
-        disk.read_json(path) | {"path": f"{path.parent.parent.name}/{path.parent.name}"}
-        for path in sorted(root().glob("*/*/run.json"))
-    ]
+    return [_about(name, folder / "run.json") | {"path": name} for name, folder in folders("run.json")]
 
 
 def table() -> None:
     """Print every run, best out-of-fold macro F1 first; unfinished ones last."""
-    rows: list[tuple[str, ...]] = [("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "minutes")]
+    rows: list[tuple[str, ...]] = [
+        ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes")
+    ]
     scored = sorted(finished(), key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
     for about in scored:
         found = about["scores"]
@@ -132,22 +142,11 @@ def table() -> None:
                 *(f"{found[task]:.3f}" for task in labels.TASKS),
                 str(found["people"]),
             ]
-        rows.append((about["path"], *shown, f"{about['seconds'] / 60:.1f}"))
-    for path in sorted(root().glob("*/*/start.json")):
-        if not (path.parent / "run.json").is_file():
-            done = len(list(path.parent.glob("folds/*/test.npy")))
-            rows.append(
-                (
-                    f"{path.parent.parent.name}/{path.parent.name}",
-                    f"unfinished, {done} folds done",
-                    "",
-                    "",
-                    "",
-                    "",
-                    "",
-                    "",
-                )
-            )
+        rows.append((about["path"], *shown, f"{about['training_seconds'] / 60:.1f}"))
+    for name, folder in folders("start.json"):
+        if not (folder / "run.json").is_file():
+            done = len(list(folder.glob("folds/*/test.npy")))
+            rows.append((name, f"unfinished, {done} folds done", "", "", "", "", "", ""))
     if len(rows) == 1:
         print(f"no runs in {root()} yet; make one with python kernels/v5_multitask/run.py --help")
         return

@@ -107,22 +107,22 @@ def line(scores: dict[str, Any] | None) -> str:
 
 def against(submission: Path, answers: Path) -> dict[str, Any]:
     """The summary of a submission against the true answers; people are resampled if these have a column person."""
-    import pandas as pd
+    from core import data
 
-    frames = []
-    for path in (submission, answers):
-        if not path.is_file():
-            raise Refusal(f"{path}: there is no such file")
-        frames.append(pd.read_csv(path, dtype={"ImageID": str, "person": str}))
-        if not {"ImageID", "ans"} <= set(frames[-1]):
-            raise Refusal(f"{path}: needs columns ImageID and ans")
-    said, truth = frames
-    both = truth.merge(said[["ImageID", "ans"]], on="ImageID", suffixes=("", "_said"))
-    if not len(truth) == len(said) == len(both):
+    said, truth = (data.read_csv(path, ("ImageID", "ans")) for path in (submission, answers))
+    for path, frame in ((submission, said), (answers, truth)):
+        wrong = frame[~frame["ans"].isin([str(label) for label in range(18)])]
+        if len(wrong):
+            raise Refusal(
+                f"{path}: ans {wrong['ans'].iloc[0]!r} of {wrong['ImageID'].iloc[0]} is not a class from 0 to 17"
+            )
+        if frame["ImageID"].duplicated().any():
+            raise Refusal(f"{path}: ImageID {frame['ImageID'][frame['ImageID'].duplicated()].iloc[0]} stands twice")
+    if set(said["ImageID"]) != set(truth["ImageID"]):
         raise Refusal(f"{submission}: does not answer the same images as {answers}")
-    return summary(
-        both["ans"].to_numpy(), both["ans_said"].to_numpy(), both["person"].to_numpy() if "person" in both else None
-    )
+    answered = said.set_index("ImageID")["ans"].loc[truth["ImageID"]]
+    people = truth["person"].to_numpy().astype(str) if "person" in truth else None
+    return summary(truth["ans"].to_numpy().astype(int), answered.to_numpy().astype(int), people)
 
 
 if __name__ == "__main__":

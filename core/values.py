@@ -62,7 +62,7 @@ def _tuple(flag: str, name: str, hint: Any, value: Any, text: str | None) -> tup
     items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     texts: tuple[str | None, ...] = (None,) * len(items)
     if text is not None:
-        typed = [item.strip() for item in text.strip("()[]").split(",") if item.strip()]
+        typed = [item.strip() for item in text.strip("()[]").split(",")]
         items = items if len(items) == len(typed) else tuple(typed)
         texts = tuple(typed)
     if text in ("none", "()", ""):

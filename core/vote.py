@@ -12,103 +12,17 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from core import disk, runs, score
+from core.nodes import Node, RunNode, Soft
 from core.refusal import Refusal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """Something that votes; `2 * node` is the same with twice the weight."""
-
-    weight: float = 1.0
-
-    def __mul__(self, factor: float) -> Node:
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not math.isfinite(factor) or factor <= 0:
-            raise Refusal(f"weight {factor!r}: must be a positive number")
-        return replace(self, weight=self.weight * factor)
-
-    __rmul__ = __mul__
-
-    @property
-    def members(self) -> tuple[Node, ...]:
-        return ()
-
-    @property
-    def label(self) -> str:
-        """The node's own word in the printed tree."""
-        raise NotImplementedError
-
-    def probs(self, part: str) -> np.ndarray:
-        """(n, 18) float64, rows sum to 1; `part` is "oof" (NaN where a member held no row) or "test"."""
-        raise NotImplementedError
-
-    def leaves(self) -> Iterator[RunNode]:
-        for member in self.members:
-            yield from member.leaves()
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunNode(Node):
-    """A finished run, or one fold of it, read when it is first asked."""
-
-    name: str
-    fold: int | Literal["best"] | None = None
-
-    @cached_property
-    def loaded(self) -> runs.Run:
-        return runs.load(self.name)
-
-    @property
-    def label(self) -> str:
-        return f'run("{self.name}")' if self.fold is None else f'run("{self.name}", fold={self.fold!r})'
-
-    def probs(self, part: str) -> np.ndarray:
-        whole = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
-        found = whole if self.fold is None else self._of_fold(part, whole)
-        return found / found.sum(1, keepdims=True)
-
-    def _of_fold(self, part: str, whole: np.ndarray) -> np.ndarray:
-        """One fold's word: on test all of it, out of fold only the rows that it held."""
-        scores = [fold["macro_f1"] for fold in self.loaded.about["folds"]]
-        number = int(np.argmax(scores)) if self.fold == "best" else self.fold
-        if number not in range(len(scores)):
-            raise Refusal(f"{self.name}: has folds 0 to {len(scores) - 1}, not {self.fold!r}")
-        if part == "test":
-            return runs.fold_test(self.loaded, int(number or 0)).astype(np.float64)
-        return np.where((self.loaded.rows["fold"] == number).to_numpy()[:, None], whole, np.nan)
-
-    def leaves(self) -> Iterator[RunNode]:
-        yield self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Soft(Node):
-    """The weighted mean of the members' probabilities."""
-
-    voters: tuple[Node, ...]
-
-    @property
-    def members(self) -> tuple[Node, ...]:
-        return self.voters
-
-    @property
-    def label(self) -> str:
-        return "soft"
-
-    def probs(self, part: str) -> np.ndarray:
-        return np.tensordot(_shares(self.voters), np.stack([member.probs(part) for member in self.voters]), 1)
 
 
 def run(name: str, fold: int | Literal["best"] | None = None) -> Node:
@@ -129,12 +43,6 @@ def soft(*members: Node) -> Node:
             else "soft() has no members"
         )
     return Soft(voters=members)
-
-
-def _shares(members: tuple[Node, ...]) -> np.ndarray:
-    """The members' weights, scaled to sum to 1."""
-    weights = np.array([member.weight for member in members], float)
-    return weights / weights.sum()
 
 
 def submit(file: str, vote: Node) -> None:
@@ -183,6 +91,9 @@ def submissions() -> Path:
 def agreed(vote: Node) -> runs.Run:
     """The first member, once all are seen to be of one data set. Refuses what cannot be compared, naming the run."""
     first, *others = (leaf.loaded for leaf in vote.leaves())
+    for member in (first, *others):
+        if member.name.endswith("-smoke"):
+            raise Refusal(f"{member.name}: is a smoke run and answers a few images only; train it without --smoke")
     for other in others:
         for field in ("rows", "labels"):
             if other.about[field] != first.about[field]:

@@ -5,6 +5,7 @@ import pytest
 
 from core import data, fixes, folds
 from core.refusal import Refusal
+from core.table import Rows
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_folds_are_stratified_over_people():
     frame = pd.DataFrame(
         [(f"p{k:03d}", *cell) for k, cell in enumerate(cells) for _ in range(7)], columns=["person", "gender", "age"]
     )
-    dealt = folds.deal(data.Rows(frame), 5, 0.2)
+    dealt = folds.deal(Rows(frame), 5, 0.2)
     counts = pd.crosstab(dealt, [frame["gender"], frame["age"]])
     assert (counts == 70).all().all()
 
@@ -180,4 +181,4 @@ def test_folds_of_very_few_people(number):
     frame = pd.DataFrame(
         {"person": [f"p{k}" for k in range(7)], "gender": [0, 1] * 3 + [0], "age": [20, 40, 60] * 2 + [20]}
     )
-    assert np.ptp(np.bincount(folds.deal(data.Rows(frame), number, 0.2))) <= 1
+    assert np.ptp(np.bincount(folds.deal(Rows(frame), number, 0.2))) <= 1

@@ -10,7 +10,7 @@ import torch
 from core import age_filter, augment, batches, data, images, resample
 from core.refusal import Refusal
 
-NAMES = augment.NAMES
+NAMES = augment.KEPT
 
 
 @pytest.fixture
@@ -150,12 +150,46 @@ def test_a_batch_larger_than_the_fold_is_refused(competition):
         loader(competition, batch=10_000)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_augmentation_keeps_the_shape_and_follows_its_seed(competition, name):
-    image = np.ascontiguousarray(opened(competition, scale=1.0).train.pixels.array[0])
-    made = augment.pipeline((name,))
-    drawn = [augment.apply(made, image, seed) for seed in range(12)]
-    assert all(each.shape == image.shape and each.dtype == np.uint8 for each in drawn)
-    assert any((each != image).any() for each in drawn)
+@pytest.mark.parametrize("name", augment.NAMES)
+def test_each_augmentation_gives_the_nets_size_and_follows_its_seed(competition, name):
+    frame = np.ascontiguousarray(opened(competition, scale=1.0, whole=True).train.pixels.array[0])
+    size = (360, 200)
+    image = frame if name == "random_crop" else np.ascontiguousarray(frame[images.middle(frame.shape, size)])
+    made = augment.pipeline((name,), size)
+    drawn = [augment.apply(made, image, seed) for seed in range(8)]
+    assert all(each.shape == (*size, 3) and each.dtype == np.uint8 for each in drawn)
     for seed, each in enumerate(drawn):
         np.testing.assert_array_equal(augment.apply(made, image, seed), each)
+    if name == "center_crop":
+        assert all((each == image).all() for each in drawn)
+    else:
+        assert any((each != drawn[0]).any() for each in drawn)
+
+
+def test_random_crops_are_windows_of_the_frame_and_differ(competition):
+    rows = resample.repeat(opened(competition, scale=0.2, whole=True).train, "none")
+    made = batches.Loader(rows, 8, ("random_crop",), "all", 0)
+    crops = next(made.epoch((0, 0, 0, 0)))[0].permute(0, 2, 3, 1).numpy()
+    assert crops.shape == (8, 72, 40, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(rows.pixels.array, (72, 40), axis=(1, 2))
+    found = [np.argwhere(windows[..., 0, 0][:, :, :, 0] == crop[0, 0, 0]) for crop in crops]
+    assert all(
+        any((rows.pixels.array[n, top : top + 72, left : left + 40] == crop).all() for n, top, left in places)
+        for crop, places in zip(crops, found, strict=True)
+    )
+
+
+@pytest.mark.parametrize("shape", [(360, 200), (144, 80), (72, 41)])
+def test_fog_is_the_librarys_byte_for_byte(shape):
+    import albumentations
+
+    from core.fog import Fog
+
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    for seed in range(6):
+        both = []
+        for kind in (Fog, albumentations.RandomFog):
+            made = albumentations.Compose([kind(fog_coef_range=(0.3, 0.8), alpha_coef=0.08, p=1)], strict=True)
+            both.append(augment.apply(made, image, seed))
+        np.testing.assert_array_equal(*both)
+        assert (both[0] != image).any()

@@ -20,6 +20,14 @@ def test_focal_loss_is_its_formula_and_is_cross_entropy_at_gamma_0():
     torch.testing.assert_close(losses.focal(LOGITS, TARGET, 0.0), torch.nn.functional.cross_entropy(LOGITS, TARGET))
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "weighted", "focal"])
+def test_label_smoothing_is_pytorchs(name):
+    classes = TARGET.numpy()
+    weight = losses.inverse_frequency(classes, 3) if name == "weighted" else None
+    expected = torch.nn.functional.cross_entropy(LOGITS, TARGET, weight, label_smoothing=0.1)
+    torch.testing.assert_close(losses.make(name, classes, 3, gamma=0.0, smoothing=0.1)(LOGITS, TARGET), expected)
+
+
 def test_weights_are_those_of_scikit_learn():
     classes = np.array([0, 0, 0, 1, 2, 2])
     expected = compute_class_weight("balanced", classes=np.arange(3), y=classes)
@@ -113,14 +121,29 @@ def test_weights_from_a_file(tmp_path):
     again = backbones.create("test_efficientnet", str(tmp_path / "mine.pth"))
     for one, other in zip(net.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
+    torch.save({f"features.trunk.{key}": value for key, value in net.trunk.state_dict().items()}, tmp_path / "runs.pth")
+    again = backbones.create("test_efficientnet", str(tmp_path / "runs.pth"))
+    assert torch.equal(next(again.parameters()), next(net.parameters()))
     with pytest.raises(Refusal, match="does not fit effb0"):
         backbones.create("effb0", str(tmp_path / "mine.pth"))
+    torch.save({"alien": torch.zeros(3)}, tmp_path / "alien.pth")
+    (tmp_path / "text.pth").write_text("not weights")
+    for name in ("alien", "text"):
+        with pytest.raises(Refusal, match="does not fit test_efficientnet"):
+            backbones.create("test_efficientnet", str(tmp_path / f"{name}.pth"))
+
+
+def test_the_width_is_what_comes_out():
+    for name in ("mobilenetv3_small_050", "test_efficientnet", "test_resnet"):
+        net = backbones.create(name, "none").eval()
+        assert net(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape == (1, net.width)
 
 
 @pytest.mark.parametrize(
     ("name", "weights", "says"),
     [
         ("efb0", "none", "did you mean effb0"),
+        ("efficientnet_b0.foo", "none", "efficientnet_b0.foo"),
         ("effb0", "package", "holds the weights of lite0"),
         ("effb0", "nowhere.pth", "neither imagenet, package, none nor a file"),
     ],

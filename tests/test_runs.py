@@ -1,5 +1,6 @@
 """A run survives: killed and resumed, forced, locked, refused; and its arrays are what they should be."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -7,10 +8,11 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, loop, recipe, record, runs
+from core import crossval, disk, loop, provenance, recipe, record, runs
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -104,7 +106,7 @@ def test_an_unfinished_run_started_otherwise_is_refused_with_the_field(train, ho
     with pytest.raises(Refusal, match=r"lr 3e-05 where this one has 0\.1"):
         train(V5, "--lr", "0.1")
     with monkeypatch.context() as patch:
-        patch.setattr(record, "sources", lambda file: {"core/loop.py": "changed"})
+        patch.setattr(provenance, "sources", lambda file: {"core/loop.py": "changed"})
         with pytest.raises(Refusal, match=r"another core/\w+\.py than the present one"):
             train()
     assert train().about["recipe"]["lr"] == 3e-5
@@ -174,9 +176,9 @@ def test_too_little_disk_is_said_before_training(train, monkeypatch):
 
 
 def test_out_of_memory_says_which_batch_to_try():
-    with pytest.raises(Refusal, match="--batch 64; try --batch 32"), loop._memory(64):
+    with pytest.raises(Refusal, match="out of memory at --batch 64"), loop._memory("at --batch 64"):
         raise torch.OutOfMemoryError("CUDA out of memory")
-    with pytest.raises(RuntimeError, match="something else"), loop._memory(64):
+    with pytest.raises(RuntimeError, match="something else"), loop._memory("at"):
         raise RuntimeError("something else")
 
 
@@ -214,3 +216,81 @@ def test_the_table_and_the_difference_of_runs(train, command):
     assert differing[1].split() == ["lr", "3e-05", "0.01"]
     assert sum("macro F1" in line for line in differing) == 2
     assert len(differing) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--batch", "9999"], "give a smaller --batch"),
+        (["--age-young", "58"], "must lie below the second"),
+        (["--age-drop", ",".join(map(str, range(18, 61)))], "leaves nothing to train on"),
+        (["--backbone", "vit_tiny_patch16_224"], "cannot see 54x30 pixels"),
+        (["--name", "x" * 300], "at most 120 characters"),
+    ],
+)
+def test_a_recipe_that_cannot_be_trained_leaves_nothing_behind(train, flags, says):
+    with pytest.raises(Refusal, match=says):
+        train(V5, *flags[2:], name=flags[1]) if flags[0] == "--name" else train(V5, *flags)
+    assert not runs.root().exists()
+
+
+def test_a_kill_right_after_the_start_is_mended(train, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crossval, "_train_folds", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    (runs.root() / "v5_multitask/tiny/rows.csv").unlink()
+    assert len(train().rows) == 168
+
+
+def test_a_report_that_cannot_be_drawn_does_not_lose_the_run(train, monkeypatch, capsys):
+    from core import plots
+
+    monkeypatch.setattr(plots, "curves", lambda _: 1 / 0)
+    assert train().about["scores"]["people"] == 24
+    assert "the report was not drawn: division by zero" in capsys.readouterr().err
+
+
+def test_other_ages_are_another_data_set_to_a_resumed_run(competition, tmp_path):
+    from core import data
+
+    file = tmp_path / "ages.csv"
+    person = next(
+        path.name
+        for path in (competition / "train/images").iterdir()
+        if not path.name.endswith(("_18", "_29", "_59", "_60"))
+    )
+    file.write_text(f"path,column,value\n{person},age,{int(person[-2:]) + 1}\n")
+    plain, moved = data.load(competition).digests(), data.load(competition, str(file)).digests()
+    assert plain["labels"] == moved["labels"]
+    assert plain["ages"] != moved["ages"]
+
+
+def test_a_finished_run_predicts_any_folder(train, competition, home, command):
+    run = train()
+    out = home / "probs.csv"
+    done = command("-m", "core.predict", "v5_multitask/tiny", "--images", competition / "eval/images", "--out", out)
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(out).set_index("file").loc[run.test_ids]
+    np.testing.assert_allclose(frame.iloc[:, 1:].to_numpy(), run.test, atol=2e-5)
+    assert (frame["ans"].to_numpy() == frame.iloc[:, 1:].to_numpy().argmax(1)).all()
+    empty = command("-m", "core.predict", "v5_multitask/tiny", "--images", home / "nothing", "--out", out)
+    assert empty.returncode == 2
+    assert "holds no .jpg" in empty.stderr
+
+
+def test_mirrored_views_are_averaged(train, competition):
+    plain, both = train(name="plain"), train(V5, "--tta", "flip", name="both")
+    assert (plain.oof != both.oof).any()
+    kernel = crossval.load(V5)
+    table, _ = crossval.prepared(kernel.Recipe(**vars(recipe.parse(kernel.Recipe, tiny(competition)))))
+    torch.manual_seed(0)
+    net = kernel.Net("test_efficientnet", "none")
+    flipped = dataclasses.replace(table.test.pixels, array=table.test.pixels.array[:, :, ::-1])
+    views = [
+        loop.predict(net, kernel.probs, rows) for rows in (table.test, dataclasses.replace(table.test, pixels=flipped))
+    ]
+    np.testing.assert_allclose(loop.predict(net, kernel.probs, table.test, "flip"), np.mean(views, 0), atol=1e-6)

@@ -70,5 +70,15 @@ def test_a_submission_against_answers(tmp_path):
     said.write_text("ImageID,ans\na,0\nb,5\n")
     with pytest.raises(Refusal, match="does not answer the same images"):
         score.against(said, truth)
+    for bad, says in (
+        ("a,18", "'18' of a"),
+        ("a,-1", "'-1' of a"),
+        ("a,", "'' of a"),
+        ("a,x", "'x' of a"),
+        ("a,0\na,0", "stands twice"),
+    ):
+        said.write_text(f"ImageID,ans\n{bad}\nb,5\nc,2\n")
+        with pytest.raises(Refusal, match=says):
+            score.against(said, truth)
     with pytest.raises(Refusal, match="no such file"):
         score.against(tmp_path / "none.csv", truth)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import age_filter, labels, resample
-from core.data import Rows
 from core.refusal import Refusal
+from core.table import Rows
 
 
 def rows(people: list[tuple[int, int]]) -> Rows:

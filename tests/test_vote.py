@@ -88,6 +88,38 @@ def test_a_weight_is_positive_and_finite(weight):
         weight * run("k/a")
 
 
+def test_weights_that_only_together_leave_the_numbers_are_refused_or_scaled(three):
+    a, b, _ = three
+    with pytest.raises(Refusal, match="must be a positive number"):
+        1e200 * (1e200 * a)
+    with pytest.raises(Refusal, match="must be a positive number"):
+        1e-200 * (1e-200 * a)
+    np.testing.assert_allclose(soft(1e308 * a, 1e308 * b).probs("test"), soft(a, b).probs("test"))
+
+
+def test_a_fold_votes_alone(three):
+    folder = runs.root() / "k/a"
+    told = disk.read_json(folder / "run.json")
+    rng = np.random.default_rng(9)
+    each = [rng.dirichlet(np.ones(18), 21).astype(np.float32) for _ in range(2)]
+    for number, probs in enumerate(each):
+        disk.write_array(folder / f"folds/{number}/test.npy", probs)
+    told["folds"] = [
+        {"macro_f1": f1, "sha256": disk.digest(folder / f"folds/{k}/test.npy")} for k, f1 in enumerate((0.3, 0.5))
+    ]
+    disk.write_json(folder / "run.json", told)
+    np.testing.assert_allclose(run("k/a", fold="best").probs("test"), each[1], atol=1e-6)
+    np.testing.assert_allclose(run("k/a", fold=0).probs("test"), each[0], atol=1e-6)
+    assert np.isnan(run("k/a", fold=1).probs("oof")).all()
+    assert not np.isnan(run("k/a", fold=0).probs("oof")).any()
+    assert run("k/a", fold="best").label == "run(\"k/a\", fold='best')"
+    with pytest.raises(Refusal, match="has folds 0 to 1, not 2"):
+        run("k/a", fold=2).probs("test")
+    disk.write_array(folder / "folds/0/test.npy", each[1])
+    with pytest.raises(Refusal, match=r"folds/0/test\.npy is not as the run left it"):
+        run("k/a", fold=0).probs("test")
+
+
 def test_only_votes_vote():
     with pytest.raises(Refusal, match="not over 'k/a'"):
         soft("k/a")
@@ -125,6 +157,18 @@ def test_runs_of_two_data_sets_do_not_vote_together(three):
         with pytest.raises(Refusal, match=f"{other}: has other {field} than k/a"):
             vote.write("two", soft(three[0], run(other)))
     assert not vote.submissions().exists()
+
+
+def test_a_damaged_run_json_is_named(three):
+    (runs.root() / "k/b/run.json").write_text("{")
+    with pytest.raises(Refusal, match=r"k/b: its run\.json is damaged"):
+        vote.write("bad", soft(*three))
+
+
+def test_a_smoke_run_answers_too_little_to_be_submitted(home):
+    make("k/a-smoke", 0)
+    with pytest.raises(Refusal, match="is a smoke run"):
+        vote.write("bad", soft(run("k/a-smoke")))
 
 
 @pytest.mark.parametrize("file", ["oof.npy", "test.npy", "rows.csv", "test.csv"])

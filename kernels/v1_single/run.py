@@ -51,18 +51,11 @@ class Net(nn.Module):
 
 def plan(net, rows, recipe):
     """One phase, one loss over all 18 classes."""
-    return [
-        loop.Phase(
-            name="single",
-            loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
-            forward=net,
-            loss=losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing),
-            parameters=list(net.parameters()),
-            optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
-            schedule=optim.schedule(recipe.schedule, recipe.epochs),
-            epochs=recipe.epochs,
-        )
-    ]
+    loss = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
+    loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
+    optimizer = optim.optimizer(recipe.optimizer, recipe.lr)
+    schedule = optim.schedule(recipe.schedule, recipe.epochs)
+    return loop.whole("single", net, loader, loss, optimizer, schedule, recipe.epochs)
 
 
 def probs(net, images):

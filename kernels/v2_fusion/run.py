@@ -56,18 +56,15 @@ class Net(nn.Module):
 def plan(net, rows, recipe):
     """One phase; the loss sees only what comes out of the fusion."""
     fused = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
-    return [
-        loop.Phase(
-            name="fusion",
-            loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
-            forward=net,
-            loss=fused,
-            parameters=list(net.parameters()),
-            optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
-            schedule=optim.schedule(recipe.schedule, recipe.epochs),
-            epochs=recipe.epochs,
-        )
-    ]
+    return loop.whole(
+        "fusion",
+        net,
+        loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
+        loss=fused,
+        optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
+        schedule=optim.schedule(recipe.schedule, recipe.epochs),
+        epochs=recipe.epochs,
+    )
 
 
 def probs(net, images):

@@ -57,13 +57,15 @@ class Recipe(recipe.Protocol):
     def __post_init__(self):
         for field in PER_TASK:
             each(field, getattr(self, field))
-        if bool(self.reuse) == (len(set(self.tasks)) == len(labels.TASKS)):
+        trained = self.tasks if isinstance(self.tasks, tuple) else (self.tasks,)
+        if bool(self.reuse) == (len(set(trained)) == len(labels.TASKS)):
             raise Refusal("--tasks and --reuse go together: name the tasks to train, and the run that gives the others")
 
 
 def each(field, text):
     """{task: value} of VALUE or task=VALUE,task=VALUE, checked as the flags of the other kernels are."""
-    default, text = Recipe.__dataclass_fields__[field].default, str(text)
+    default = Recipe.__dataclass_fields__[field].default
+    text = ",".join(text) if isinstance(text, tuple) else str(text)
     parts = [part.partition("=") for part in text.split(",")]
     named = {task: value for task, _, value in parts} if "=" in text else dict.fromkeys(labels.TASKS, text)
     if not set(named) <= set(labels.TASKS):

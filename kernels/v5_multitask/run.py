@@ -63,18 +63,9 @@ def plan(net, rows, recipe):
     def joint_loss(outputs, label):
         return sum(loss(logits, part) for loss, logits, part in zip(each, outputs, labels.split(label), strict=True))
 
-    return [
-        loop.Phase(
-            name="joint",
-            loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
-            forward=net,
-            loss=joint_loss,
-            parameters=list(net.parameters()),
-            optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
-            schedule=optim.schedule(recipe.schedule, recipe.epochs),
-            epochs=recipe.epochs,
-        )
-    ]
+    loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
+    how = optim.optimizer(recipe.optimizer, recipe.lr), optim.schedule(recipe.schedule, recipe.epochs)
+    return loop.whole("joint", net, loader, joint_loss, *how, recipe.epochs)
 
 
 def probs(net, images):

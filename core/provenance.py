@@ -1,0 +1,53 @@
+"""What a run was made with: the source, the commit, the versions of what it stands on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from core import disk
+
+#: Core modules that look at runs or make data: no change in them changes what a run finds.
+ONLOOKERS = {
+    *("people.py", "cast.py", "person.py", "portrait.py", "brush.py", "masks.py", "photos.py"),
+    *("gallery.py", "plots.py", "vote.py", "naming.py"),
+}
+PACKAGES = "torch torchvision timm albumentations opencv-python-headless numpy pandas scikit-learn".split()
+
+
+def sources(file: Path) -> dict[str, str]:
+    """sha256 of the kernel and of every core module that can change what it finds."""
+    core = Path(__file__).parent
+    files = {f"core/{path.name}": path for path in sorted(core.glob("*.py")) if path.name not in ONLOOKERS}
+    return {
+        name: disk.digest(path) for name, path in {f"kernels/{file.parent.name}/{file.name}": file, **files}.items()
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages that can change a number."""
+    return {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    """None where another build of the package, such as another of OpenCV's wheels, does its work."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The checkout's commit, marked + if files differ from it; None outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(disk.HOME), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
