@@ -89,15 +89,8 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
     folder = Path(work) / "folds" / str(number)
     with disk.lock(folder / ".lock", f"fold {number} of {work}"):
         disk.sweep(folder)
-        run = foldrun.FoldRun(
-            folder,
-            Path(work) / "tensorboard" / f"fold{number}",
-            number,
-            int(dealt.max()) + 1,
-            after,
-            recipe.seed,
-            recipe.device,
-        )
+        board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
+        run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device)
         torch.manual_seed(batches.seed(recipe.seed, number))
         held, test = kernel.fit_fold(recipe, table, fold, run)
         run.finish(held, test)

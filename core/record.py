@@ -62,7 +62,14 @@ def begin(work: Path, file: Path, recipe: dict[str, Any], table: Table, folds: n
     Raises:
         Refusal: the unfinished run there was started otherwise; says in what.
     """
-    start = {"kernel": file.parent.name, "recipe": recipe, "source": provenance.sources(file), **table.digests()}
+    weights = Path(recipe["weights"])
+    start = {
+        "kernel": file.parent.name,
+        "recipe": recipe,
+        "source": provenance.sources(file),
+        "weights": disk.digest(weights) if weights.is_file() else None,
+        **table.digests(),
+    }
     if (work / "start.json").is_file():
         changed = _first_difference(disk.read_json(work / "start.json"), json.loads(json.dumps(start)))
         if changed and not force:
@@ -99,10 +106,10 @@ def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None
     for name in sorted({*there["source"], *here["source"]}):
         if there["source"].get(name) != here["source"].get(name):
             return f"another {name} than the present one"
-    return next(
-        (f"other {field} than --data has now" for field in ("rows", "ages", "labels") if there[field] != here[field]),
-        None,
-    )
+    if there["weights"] != here["weights"]:
+        return "other bytes in its --weights file"
+    changed = [field for field in ("rows", "ages", "labels") if there[field] != here[field]]
+    return f"other {changed[0]} than --data has now" if changed else None
 
 
 def join(work: Path, folds: np.ndarray, tests: int) -> None:

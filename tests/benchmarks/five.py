@@ -1,0 +1,50 @@
+"""All five versions under the same folds, seed, size, epochs and flags: a table of out-of-fold and hidden test scores.
+
+    python tests/benchmarks/five.py DATA NAME --backbone lite0 --scale 0.4 --folds 2 --epochs 3 …
+
+Trains what is not finished under NAME with these flags, then prints a row for each; DATA must hold answers.csv.
+Only the network and its training plan differ, not the augmentations and the boundary that each version had.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from core import labels, runs, score
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def shown(interval: list[float]) -> str:
+    return f"{interval[0]:.3f} [{interval[1]:.3f}, {interval[2]:.3f}]"
+
+
+def row(kernel: str, name: str, answers: pd.DataFrame) -> str:
+    """Markdown: out-of-fold and test macro F1, test accuracy, out-of-fold accuracy of each task, training minutes."""
+    run = runs.load(f"{kernel}/{name}")
+    truth = answers.set_index("ImageID").loc[run.test_ids]
+    test = score.summary(truth["ans"].to_numpy(), run.test.argmax(1), truth["person"].to_numpy())
+    seen = run.about["scores"]
+    parts = " | ".join(f"{seen[task]:.3f}" for task in labels.TASKS)
+    minutes = sum(fold["training_seconds"] for fold in run.about["folds"]) / 60
+    return f"| {kernel} | {shown(seen['macro_f1'])} | {shown(test['macro_f1'])} | {test['accuracy'][0]:.3f} | {parts} | {minutes:.1f} |"
+
+
+def main(data: str, name: str, flags: list[str]) -> None:
+    kernels = sorted(path.parent.name for path in PROJECT.glob("kernels/*/run.py"))
+    for kernel in kernels:
+        if not (runs.root() / kernel / name / "run.json").is_file():
+            words = [sys.executable, f"kernels/{kernel}/run.py", "--data", data, "--name", name, *flags]
+            subprocess.run(words, cwd=PROJECT, check=True)
+    answers = pd.read_csv(Path(data) / "answers.csv", dtype={"person": str})
+    print("| version | out-of-fold macro F1 | test macro F1 | test accuracy | mask | gender | age | minutes |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kernel in kernels:
+        if (runs.root() / kernel / name / "run.json").is_file():
+            print(row(kernel, name, answers))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
