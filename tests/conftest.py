@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# one thread each: two test processes with two threads each would fight over two cores
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from core import crossval, people, recipe, runs
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -3,8 +3,7 @@
     python kernels/v4_separate/run.py --backbone mask=effb0,gender=effb0,age=resnext50 --loss age=focal
     python kernels/v4_separate/run.py --backbone effb0 --tasks age --reuse v4_separate/effb0
 
-The second command keeps the frozen mask and gender probabilities of a finished run and works on age alone.
-SCORE
+The second keeps the frozen mask and gender probabilities of a finished run and works on age alone. SCORE
 """
 
 from dataclasses import dataclass
