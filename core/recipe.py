@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, get_type_hints
 from core.refusal import Refusal
 from core.values import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 
-__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse"]
+__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)

