@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble runs board augmentations clean
+.PHONY: help demo test ensemble scored runs board augmentations clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -9,7 +9,7 @@ DEMO := RUNS=runs/demo $(PY)
 DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/made: setup.cfg setup.py
 	@test -n "$(PYTHON)" || { echo "mask18 needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
@@ -33,8 +33,10 @@ test: $(VENV)/made  ## check the style and the types, then run the tests
 	$(VENV)/bin/pytest -n 2
 
 ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
-	@test -f "ensembles/$(NAME).py" || { echo "make ensemble: NAME=$(NAME) is none of: $(basename $(notdir $(wildcard ensembles/*.py)))" >&2; exit 2; }
-	@$(PY) ensembles/$(NAME).py $(if $(FORCE),--force)
+	@$(PY) -m core.vote "$(NAME)" $(if $(FORCE),--force)
+
+scored: $(VENV)/made  ## write down what the competition said: make scored NAME=final PUBLIC_F1=0.7861 [PUBLIC_ACC= PRIVATE_F1= PRIVATE_ACC= NOTE=]
+	@$(PY) -m core.leaderboard "$(NAME)" $(if $(PUBLIC_F1),--public-f1 $(PUBLIC_F1)) $(if $(PUBLIC_ACC),--public-acc $(PUBLIC_ACC)) $(if $(PRIVATE_F1),--private-f1 $(PRIVATE_F1)) $(if $(PRIVATE_ACC),--private-acc $(PRIVATE_ACC)) $(if $(DATE),--date $(DATE)) $(if $(NOTE),--note "$(NOTE)")
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.runs

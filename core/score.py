@@ -79,6 +79,37 @@ def summary(true: np.ndarray, predicted: np.ndarray, people: np.ndarray | None) 
     }
 
 
+def f1_draws(true: np.ndarray, said: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """(DRAWS,) macro F1 over as many people drawn with replacement: the same people in the same draw for any `said`."""
+    return f1(resampled(by_person(true, said, people))).mean(-1)
+
+
+def paired(true: np.ndarray, one: np.ndarray, other: np.ndarray, people: np.ndarray) -> dict[str, float]:
+    """How much better `one` is than `other`, over the rows that both answer (classes; -1 where there is no answer).
+
+    difference in macro F1 with its 95 % interval low to high, and `better`: the share of draws of people in which
+    `one` is ahead, ties counted half. Paired, for what makes a draw hard makes it hard for both.
+    """
+    both = (one >= 0) & (other >= 0)
+    true, one, other, people = true[both], one[both], other[both], people[both]
+    draws = f1_draws(true, one, people) - f1_draws(true, other, people)
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return {
+        "difference": macro_f1(true, one) - macro_f1(true, other),
+        "low": float(low),
+        "high": float(high),
+        "better": float((draws > 0).mean() + (draws == 0).mean() / 2),
+        "people": len(np.unique(people)),
+    }
+
+
+def verdict(better: float) -> str:
+    """In words, for a share of draws: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %."""
+    if better >= 0.95:
+        return f"better with {better * 100:.0f} %"
+    return f"worse with {100 - better * 100:.0f} %" if better <= 0.05 else "can't tell"
+
+
 def honest(rows: Any, probs: np.ndarray) -> dict[str, Any] | None:
     """The summary of out-of-fold `probs` (n, 18) for the rows they cover, or None where too few people are covered.
 

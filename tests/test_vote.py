@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import disk, labels, runs, vote
+from core import disk, labels, runs, submission
 from core.refusal import Refusal
 from core.vote import run, soft
 
@@ -128,7 +128,7 @@ def test_only_votes_vote():
 
 
 def test_a_submission_keeps_the_order_and_is_written_once(three, home, capsys):
-    path = vote.write("mine", soft(*three))
+    path = submission.write("mine", soft(*three))
     frame = pd.read_csv(path)
     assert frame["ImageID"].tolist() == [f"t{k}.jpg" for k in range(21)]
     assert frame["ans"].tolist() == soft(*three).probs("test").argmax(1).tolist()
@@ -137,8 +137,8 @@ def test_a_submission_keeps_the_order_and_is_written_once(three, home, capsys):
     assert told["tree"]["oof"]["people"] == 3
     assert capsys.readouterr().out.count("macro F1") == 4
     with pytest.raises(Refusal, match="--force"):
-        vote.write("mine", soft(*three))
-    vote.write("mine", three[0], force=True)
+        submission.write("mine", soft(*three))
+    submission.write("mine", three[0], force=True)
 
 
 def test_rows_that_a_member_never_held_are_not_scored(three, capsys):
@@ -146,7 +146,7 @@ def test_rows_that_a_member_never_held_are_not_scored(three, capsys):
     _, holed = three[0], run("k/hole")
     covered = ~np.isnan(soft(three[0], holed).probs("oof")[:, 0])
     assert covered.tolist() == [False] * 7 + [True] * 14
-    vote.write("holed", soft(three[0], holed))
+    submission.write("holed", soft(three[0], holed))
     assert "no score" in capsys.readouterr().out
 
 
@@ -155,20 +155,20 @@ def test_runs_of_two_data_sets_do_not_vote_together(three):
     make("k/relabelled", 3, labelled=1)
     for other, field in (("k/longer", "rows"), ("k/relabelled", "labels")):
         with pytest.raises(Refusal, match=f"{other}: has other {field} than k/a"):
-            vote.write("two", soft(three[0], run(other)))
-    assert not vote.submissions().exists()
+            submission.write("two", soft(three[0], run(other)))
+    assert not submission.home().exists()
 
 
 def test_a_damaged_run_json_is_named(three):
     (runs.root() / "k/b/run.json").write_text("{")
     with pytest.raises(Refusal, match=r"k/b: its run\.json is damaged"):
-        vote.write("bad", soft(*three))
+        submission.write("bad", soft(*three))
 
 
 def test_a_smoke_run_answers_too_little_to_be_submitted(home):
     make("k/a-smoke", 0)
     with pytest.raises(Refusal, match="is a smoke run"):
-        vote.write("bad", soft(run("k/a-smoke")))
+        submission.write("bad", soft(run("k/a-smoke")))
 
 
 @pytest.mark.parametrize("file", ["oof.npy", "test.npy", "rows.csv", "test.csv"])
@@ -178,7 +178,7 @@ def test_a_damaged_member_is_named(three, file):
     damaged[-2] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(Refusal, match=f"k/b: {file} is not as the run left it"):
-        vote.write("bad", soft(*three))
+        submission.write("bad", soft(*three))
 
 
 @pytest.mark.parametrize(
@@ -205,4 +205,4 @@ def test_another_class_order_is_refused(three):
 def test_an_answer_outside_the_classes_is_refused():
     for ids, answers in ((["a", "a"], [0, 1]), (["a"], [18]), (["a", "b"], [0])):
         with pytest.raises(Refusal, match="each test image once"):
-            vote.checked(ids, np.array(answers))
+            submission.checked(ids, np.array(answers))

@@ -1,0 +1,12 @@
+"""Separate models, hard: three losses of v4 name one class each, and the plain one counts twice."""
+
+from core.vote import hard, run, submit
+
+hard_v4 = hard(
+    2 * run("v4_separate/effb0"),
+    run("v4_separate/effb0-lossfocal"),
+    run("v4_separate/effb0-lossweighted"),
+)
+
+if __name__ == "__main__":
+    submit(__file__, hard_v4)
