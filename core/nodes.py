@@ -23,6 +23,8 @@ TIE = 1e-6
 SAME = 1e-9
 #: What the first-named member's class gains where the means tie too: more than SAME * TIE, less than anyone sees.
 NUDGE = 1e-12
+#: (18, 8): class probabilities times this are the 3 + 2 + 3 marginals, in one product.
+MARGINALS = np.concatenate(labels.marginals(np.eye(18)), 1)
 Fold = int | Literal["best"] | None
 Per = Literal["class", "attribute"]
 
@@ -87,7 +89,7 @@ class RunNode(Node):
     def probs(self, part: str) -> np.ndarray:
         whole = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
         found = whole if self.fold is None else self._of_fold(part, whole)
-        return found / (found @ np.ones((18, 1)))
+        return found / found.sum(1, keepdims=True)
 
     def _of_fold(self, part: str, whole: np.ndarray) -> np.ndarray:
         """One fold's word: on test all of it, out of fold only the rows that it held."""
@@ -142,7 +144,7 @@ class Vote(Node):
         weights = shares(self.voters)
         if self.per == "class":
             return self.rule(said, weights)
-        parts = zip(*map(labels.marginals, said), strict=True)
+        parts = zip(*(np.split(probs @ MARGINALS, (3, 5), 1) for probs in said), strict=True)
         return labels.joint(*(self.rule(part, weights) for part in parts))
 
     @staticmethod

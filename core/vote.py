@@ -159,10 +159,10 @@ def main(text: str, options: Options) -> None:
 
 
 if __name__ == "__main__":
-    asked, *flags = sys.argv[1:] or ["--"]
+    asked, flags = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if asked in ("-h", "--help"):
         recipe.parse(Options, ["--help"])
-    if asked.startswith("-"):
+    if not asked or asked.startswith("-"):
         raise Refusal("needs a vote: python -m core.vote EXPRESSION --name NAME, or the name of a file in ensembles/")
     if re.fullmatch(r"[\w.-]+", asked):
         sys.argv = [str(_file(asked)), *flags]
