@@ -101,7 +101,7 @@ def test_help_and_a_wrong_flag_need_only_torch():
 
 @pytest.mark.parametrize(
     "module",
-    ["core.vote", "core.runs", "core.score", "core.record", "core.data", "core.recipe", "core.greedy"],
+    ["core.vote", "core.runs", "core.score", "core.record", "core.data", "core.recipe", "core.greedy", "core.audit"],
 )
 def test_what_votes_and_reads_is_free_of_torch(module):
     seen = subprocess.run(
