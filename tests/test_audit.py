@@ -180,6 +180,10 @@ def test_only_images_that_are_each_said_to_be_the_other_are_swapped():
     for wrong in ((0, 2, 2), (0, 1, 1), (1, 2, 0), (0, 0, 0)):
         assert proposed(both, said(*wrong)) == []
     assert proposed(one_person(20, mask=(0, 1)), said(0, 2)) == []
+    one_sided = said(0, 2, 1)
+    one_sided[2] = 0.7 * said(0, 0, 2)[2] + 0.3 * one_sided[2]
+    assert labels.marginals(one_sided)[0][[1, 2], [2, 1]].mean() > 0.6
+    assert proposed(both, one_sided, sure=0.6) == []
 
 
 def test_what_the_run_was_trained_with_is_kept_unless_it_is_doubted():
