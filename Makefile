@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs board augmentations clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -40,6 +40,13 @@ scored: $(VENV)/made  ## write down what the competition said: make scored NAME=
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.runs
+
+select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
+	@$(PY) -m core.greedy $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+audit: $(VENV)/made  ## training labels that a run doubts: make audit RUN=KERNEL/NAME [DATA=DIR] [SURE=0.9]
+	@test -n "$(RUN)" || { echo "make audit: give RUN=KERNEL/NAME; make runs lists them" >&2; exit 2; }
+	@$(PY) -m core.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(SURE),--sure $(SURE))
 
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)

@@ -6,6 +6,7 @@ A row that a member never held (NaN) is NaN in every vote over it. The same code
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ class RunNode(Node):
 
     @property
     def label(self) -> str:
-        return f'run("{self.name}")' if self.fold is None else f'run("{self.name}", fold={self.fold!r})'
+        name = json.dumps(self.name, ensure_ascii=False)
+        return f"run({name})" if self.fold is None else f"run({name}, fold={json.dumps(self.fold)})"
 
     def __str__(self) -> str:
         return self._weighted(self.label)

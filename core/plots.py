@@ -141,21 +141,37 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
 
 
 def worst_mistakes(rows: pd.DataFrame, probs: np.ndarray, root: Path, crop: tuple[int, int]) -> Figure:
-    """The wrong answers that gave the truth the least chance, a person at most once, before any `scale`."""
+    """The wrong answers that gave the truth the least chance, a person at most once."""
     true, said = rows["label"].to_numpy(), probs.argmax(1)
     wrong = rows.assign(chance=probs[np.arange(len(rows)), true], said=said)[said != true]
-    worst = wrong.sort_values("chance", kind="stable").drop_duplicates("person").head(SHEET[0] * SHEET[1])
+    worst = wrong.sort_values("chance", kind="stable")
+    title = "the worst mistakes: what is true, what was said, and the chance given to the truth"
+    return contact_sheet(worst.assign(note=worst["chance"].map("{:.1%}".format)), root, crop, title)
+
+
+def one_each(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first image of each person, as many as a contact sheet holds."""
+    return rows.drop_duplicates("person").head(SHEET[0] * SHEET[1])
+
+
+def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: str) -> Figure:
+    """One photograph of each person in the order of `rows`, before any `scale`, with true and said class and age.
+
+    Args:
+        rows: a frame with file, person, label, said, age and a note to write below.
+
+    Raises:
+        Refusal: a photograph cannot be read.
+    """
     figure = _figure(14, 15)
-    figure.suptitle("the worst mistakes: what is true, what was said, and the chance given to the truth", fontsize=13)
+    figure.suptitle(title, fontsize=13)
     places = figure.subplots(*SHEET).ravel()
     for axes in places:
         axes.axis("off")
-    for axes, row in zip(places, worst.itertuples(), strict=False):
-        axes.imshow(images.prepare(root / row.file, crop))
-        axes.set_title(
-            f"true {labels.CLASSES[row.label]}, {row.age}\nsaid {labels.CLASSES[row.said]}\n{row.chance:.1%}",
-            fontsize=10,
-        )
+    for axes, row in zip(places, one_each(rows).to_dict("records"), strict=False):
+        true, said = (labels.CLASSES[row[column]] for column in ("label", "said"))
+        axes.imshow(images.prepare(root / row["file"], crop))
+        axes.set_title(f"true {true}, {row['age']}\nsaid {said}\n{row['note']}", fontsize=10)
     return figure
 
 

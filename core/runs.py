@@ -150,7 +150,7 @@ def table() -> None:
     if len(rows) == 1:
         print(f"no runs in {root()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
-    _print(rows)
+    show(rows)
 
 
 def diff(first: str, second: str) -> None:
@@ -168,12 +168,13 @@ def diff(first: str, second: str) -> None:
         if one["source"].get(file) != two["source"].get(file)
     ]
     rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
-    _print(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
+    show(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
     for name, about in ((first, one), (second, two)):
         print(f"{name}: {score.line(about['scores'])}")
 
 
-def _print(rows: list[tuple[str, ...]]) -> None:
+def show(rows: list[tuple[str, ...]]) -> None:
+    """Print an aligned table."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -39,7 +39,7 @@ def run(name: str, fold: Fold = None) -> Node:
 
     Whether it is there is asked when the vote is taken.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+/[\w.+-]+", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[^./][^/]*/[^./][^/]*", name):
         raise Refusal(f"run({name!r}): names a run as KERNEL/NAME, as in v5_multitask/effb0")
     if fold is not None and fold != "best" and (not isinstance(fold, int) or isinstance(fold, bool) or fold < 0):
         raise Refusal(f'run("{name}", fold={fold!r}): a fold is its number or "best"')

@@ -101,7 +101,10 @@ def test_help_and_a_wrong_flag_need_only_torch():
 
 @pytest.mark.parametrize(
     "module",
-    [f"core.{name}" for name in "vote submission leaderboard expression runs score record data recipe".split()],
+    [
+        f"core.{name}"
+        for name in "vote submission leaderboard expression greedy audit runs score record data recipe".split()
+    ],
 )
 def test_what_votes_and_reads_is_free_of_torch(module):
     seen = subprocess.run(

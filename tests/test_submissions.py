@@ -42,7 +42,7 @@ def ensembles(tmp_path, monkeypatch):
     "text",
     [
         'run("k/a")',
-        "run(\"k/a\", fold='best')",
+        'run("k/a", fold="best")',
         'run("k/a", fold=0)',
         'soft(run("k/a"), 2 * run("k/b"))',
         'hard(2 * soft(run("k/a"), run("k/b")), 0.3 * run("k/c"), per="attribute")',

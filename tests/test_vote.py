@@ -112,7 +112,7 @@ def test_a_fold_votes_alone(three):
     np.testing.assert_allclose(run("k/a", fold=0).probs("test"), each[0], atol=1e-6)
     assert np.isnan(run("k/a", fold=1).probs("oof")).all()
     assert not np.isnan(run("k/a", fold=0).probs("oof")).any()
-    assert run("k/a", fold="best").label == "run(\"k/a\", fold='best')"
+    assert run("k/a", fold="best").label == 'run("k/a", fold="best")'
     with pytest.raises(Refusal, match="has folds 0 to 1, not 2"):
         run("k/a", fold=2).probs("test")
     disk.write_array(folder / "folds/0/test.npy", each[1])
