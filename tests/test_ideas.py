@@ -149,6 +149,22 @@ def test_v4_reads_the_flags_of_the_others_and_its_own():
         recipe.parse(kernel("v4_separate").Recipe, ["--optimizer", "age=adm"])
 
 
+@pytest.mark.parametrize("text", ["", "1", "1,2", "[[1]]", "[1]", "{a:1}", "a=b=c", "mask,,age", "nan", "(", "é"])
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
+def test_no_flag_of_its_own_takes_a_kernel_down(path, text):
+    """A kernel that reads flags itself must refuse what Fire makes of them: numbers, lists, dictionaries."""
+    from dataclasses import fields
+
+    from core import recipe
+
+    kind = crossval.load(path).Recipe
+    for field in fields(kind):
+        try:
+            recipe.parse(kind, [f"--{field.name}", text])
+        except Refusal:
+            pass
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
