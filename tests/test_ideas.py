@@ -1,5 +1,7 @@
 """What each version is about, pinned; and every named choice taken for one step in every kernel that offers it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -194,6 +196,20 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
     with pytest.raises(Refusal, match="v4_separate/nowhere: is no run"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/nowhere", name="none")
     assert not (runs.root() / "v4_separate/other").exists()
+
+
+def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, competition, tmp_path):
+    from core import recipe
+    from tests.conftest import tiny
+
+    path = PROJECT / "kernels/v4_separate/run.py"
+    train(path, name="whole")
+    other = shutil.copytree(competition, tmp_path / "other")
+    head, *asked = (other / "eval/info.csv").read_text().splitlines()
+    (other / "eval/info.csv").write_text("\n".join([head, *reversed(asked)]))
+    words = tiny(other, "--tasks", "age", "--reuse", "v4_separate/whole", "--name", "turned")
+    with pytest.raises(Refusal, match="v4_separate/whole: was trained on other images"):
+        crossval.train(str(path), recipe.parse(kernel("v4_separate").Recipe, words))
 
 
 def test_v5_each_head_alone_moves_the_backbone():

@@ -127,7 +127,7 @@ def joined(new, old, tasks):
 
 
 def fit_fold(recipe, table, fold, run):
-    old = runs.load_fold(recipe.reuse, fold.number, fold.held.column("file")) if recipe.reuse else {}
+    old = runs.load_fold(recipe.reuse, fold, table) if recipe.reuse else {}
     rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
     rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
     net = Net(recipe.backbone, recipe.weights, recipe.tasks)
