@@ -53,12 +53,12 @@ def augmentations(table: Table) -> Figure:
     face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
     crop = images.prepare(face, CROP)
     frame = images.prepare(face, CROP, whole=True)
-    figure = Figure((15, 14), layout="constrained")
-    grid = figure.subplots(6, 12)
+    figure = Figure((15, 12.6), layout="constrained")
+    grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6)
     for axes in grid.ravel():
         axes.axis("off")
     for number, name in enumerate(augment.NAMES):
-        row, start = number % 6, number // 6 * 6
+        row, start = number % 6, number // 6 * 7  # a gap between the two halves
         transform = augment.pipeline((name,), CROP)
         for each in transform.transforms:
             each.p = 1.0
