@@ -76,4 +76,7 @@ if __name__ == "__main__":
         raise Refusal(
             "takes what, a folder and a picture: python -m core.gallery people|augmentations DATA PICTURE.png"
         )
-    made[sys.argv[1]](data.load(Path(sys.argv[2]))).savefig(sys.argv[3], dpi=72)
+    picture = Path(sys.argv[3])
+    if picture.suffix not in data.ENDINGS or not picture.parent.is_dir():
+        raise Refusal(f"{picture}: must be a .png or .jpg file in a folder that is there")
+    made[sys.argv[1]](data.load(Path(sys.argv[2]))).savefig(picture, dpi=72)

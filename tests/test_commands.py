@@ -83,6 +83,11 @@ def test_a_file_where_a_folder_is_meant(command, home, competition, tmp_path, pl
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("picture", ["picture.xyz", "nowhere/picture.png"])
+def test_a_picture_that_cannot_be_written(command, home, competition, picture):
+    refused(command("-m", "core.gallery", "people", competition, home / picture), "must be a .png or .jpg file", home)
+
+
 def test_a_message_stays_one_line_whatever_was_typed(command, home):
     refused(command(V5, "--lr", "two\nlines"), r"--lr two\nlines: must be a number", home)
 
