@@ -86,12 +86,12 @@ def _check_persons(root: Path, persons: pd.DataFrame) -> None:
         raise Refusal(f"{source}: path {doubled.iloc[0]} stands twice; the path is the key of a person, keep one")
     for column, allowed in (
         ("gender", persons["gender"].isin(labels.GENDER)),
-        ("age", persons["age"].str.fullmatch(r"\d{1,3}")),
+        ("age", persons["age"].str.fullmatch(labels.YEARS)),
     ):
         if not allowed.all():
             row = persons[~allowed].iloc[0]
             raise Refusal(
-                f"{source}: {column} {row[column]!r} of {row['path']} is not {'male or female' if column == 'gender' else 'a whole number of years'}"
+                f"{source}: {column} {row[column]!r} of {row['path']} is not {'male or female' if column == 'gender' else 'a whole number of years up to 120'}"
             )
 
 
@@ -144,6 +144,8 @@ def _images(folder: Path) -> list[tuple[str, str]]:
 def _test_frame(root: Path) -> pd.DataFrame:
     source = root / "eval" / "info.csv"
     info = read_csv(source, ("ImageID", "ans"))
+    if (info["ImageID"] == "").any():
+        raise Refusal(f"{source}: a row has no ImageID; name its image or remove it")
     doubled = info["ImageID"][info["ImageID"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: ImageID {doubled.iloc[0]} stands twice; each test image is asked for once")

@@ -68,7 +68,7 @@ def _read(path: Path, persons: set[str]) -> list[tuple[str, str, str]]:
         if (person, column) in seen:
             raise Refusal(f"--fix-labels {path}: {column} of {person} is fixed twice; keep one line")
         seen.add((person, column))
-        forms = {"gender": "|".join(labels.GENDER), "age": "[0-9]{1,3}", "mask": "swap"}
+        forms = {"gender": "|".join(labels.GENDER), "age": labels.YEARS, "mask": "swap"}
         good = re.fullmatch(forms.get(column, "(?!)"), value)
         if not good:
             raise Refusal(f"--fix-labels {path}: cannot apply {person},{column},{value}; needs {FORMS}")

@@ -53,12 +53,12 @@ def augmentations(table: Table) -> Figure:
     face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
     crop = images.prepare(face, CROP)
     frame = images.prepare(face, CROP, whole=True)
-    figure = Figure((15, 14), layout="constrained")
-    grid = figure.subplots(6, 12)
+    figure = Figure((15, 12.6), layout="constrained")
+    grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6)
     for axes in grid.ravel():
         axes.axis("off")
     for number, name in enumerate(augment.NAMES):
-        row, start = number % 6, number // 6 * 6
+        row, start = number % 6, number // 6 * 7  # a gap between the two halves
         transform = augment.pipeline((name,), CROP)
         for each in transform.transforms:
             each.p = 1.0
@@ -76,4 +76,7 @@ if __name__ == "__main__":
         raise Refusal(
             "takes what, a folder and a picture: python -m core.gallery people|augmentations DATA PICTURE.png"
         )
-    made[sys.argv[1]](data.load(Path(sys.argv[2]))).savefig(sys.argv[3], dpi=72)
+    picture = Path(sys.argv[3])
+    if picture.suffix not in data.ENDINGS or not picture.parent.is_dir():
+        raise Refusal(f"{picture}: must be a .png or .jpg file in a folder that is there")
+    made[sys.argv[1]](data.load(Path(sys.argv[2]))).savefig(picture, dpi=72)

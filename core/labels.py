@@ -9,6 +9,9 @@ AGE = ("<30", "30-59", "60+")
 TASKS = {"mask": MASK, "gender": GENDER, "age": AGE}
 CLASSES = tuple(f"{mask} {gender} {age}" for mask in MASK for gender in GENDER for age in AGE)
 
+#: An age in years, 0 to 120, as a table writes it; a slip such as 580 for 58 must not make an elderly person.
+YEARS = "[0-9]{1,2}|1[01][0-9]|120"
+
 #: What a file's stem says about the mask.
 STEMS = {**{f"mask{k}": 0 for k in range(1, 6)}, "incorrect_mask": 1, "normal": 2}
 

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from core import crossval, data, disk, images, labels, loop, recipe, runs
+from core import augment, crossval, data, disk, images, labels, loop, recipe, runs
 from core.refusal import Refusal
 from core.table import Rows
 
@@ -30,7 +30,7 @@ class Options:
 
     images: str  # a folder of photographs
     out: str  # the CSV to write
-    tta: Literal["none", "flip"] = "none"  # or flip: the mean over the photograph and its mirror image
+    tta: Literal["run", "none", "flip"] = "run"  # as the run did; or none, flip: the mean with the mirror image
     device: str = "auto"  # auto, cpu, cuda, cuda:1
 
 
@@ -69,14 +69,16 @@ def _probs(run: runs.Run, files: list[Path], options: Options) -> Iterator[np.nd
     nets = [net.to(crossval.device(options.device)) for net in networks(run)]
     asked = run.about["recipe"]
     crop, scale = tuple(asked["crop"]), asked["scale"]
+    size, whole = images.net_size(crop, scale), augment.needs_whole_frame(asked["augmentations"])
+    tta = asked["tta"] if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
-            pixels = images.Store(
-                np.stack([images.prepare(file, crop, scale) for file in chunk]), images.net_size(crop, scale)
-            )
+            # as the run's own store: a run that cropped at random shrank the frame before it was cropped
+            frames = [images.prepare(file, crop, scale, whole) for file in chunk]
+            pixels = images.Store(np.stack([frame[images.middle(frame.shape, size)] for frame in frames]), size)
             rows = Rows(pd.DataFrame({"pixel": np.arange(len(chunk))}), pixels)
-            yield np.mean([loop.predict(net, kernel.probs, rows, options.tta) for net in nets], 0)
+            yield np.mean([loop.predict(net, kernel.probs, rows, tta) for net in nets], 0)
             bar.update(len(chunk))
 
 

@@ -31,9 +31,10 @@ def place(kernel: str, name: str, force: bool) -> Iterator[Path]:
     """
     final = runs.root() / kernel / name
     beside = final.with_name(f".{name}.new")
-    if os.sep in name or name.startswith(".") or len(name) > naming.LONGEST_NAME:
+    plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
+    if not plain or len(os.fsencode(name)) > naming.LONGEST_NAME:
         raise Refusal(
-            f"--name {name}: must be a plain name without {os.sep} or a leading dot, at most {naming.LONGEST_NAME} characters"
+            f"--name {name}: must be a plain name without {os.sep} or a leading dot, at most {naming.LONGEST_NAME} bytes"
         )
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {kernel}/{name}"):
         _finish_swap(final)

@@ -1,20 +1,38 @@
 """Bad input ends in one line on stderr and exit code 2; a fault of ours still shows its traceback.
 
+A place that the machine does not let us read or write (a file where a folder is meant, no right to it, a full
+disk, a name too long) is the user's to mend too, and ends the same way.
+
 Every entry point (kernels, ensembles, ``python -m core.…``) gets this by importing anything of
 the core that can refuse, so an expression at module level in an ensemble is covered too.
 """
 
+import errno
 import sys
+from typing import NoReturn
+
+#: What only the user can mend about a place; whatever else the system refuses may be a fault of ours.
+PLACES = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
 
 
 class Refusal(ValueError):
     """What the user gave cannot be used; the text is one line that says what is wrong and what to do."""
 
 
+def _refuse(what: str) -> NoReturn:
+    """Say it in one line, whatever a name or a value holds."""
+    print(f"{sys.argv[0]}: " + r"\n".join(what.splitlines()), file=sys.stderr)
+    sys.exit(2)
+
+
 def _one_line(kind, error, trace) -> None:
     if issubclass(kind, Refusal):
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    if issubclass(kind, OSError) and error.errno in PLACES:
+        _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); mend it or name another place")
     if issubclass(kind, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)

@@ -22,6 +22,9 @@ from core.refusal import Refusal
 if TYPE_CHECKING:
     import pandas as pd
 
+    from core.folds import Fold
+    from core.table import Table
+
 
 def root() -> Path:
     """$RUNS, else runs/ in the project."""
@@ -68,21 +71,22 @@ def load(name: str) -> Run:
     return Run(name, folder, about, rows, test_ids, oof, test)
 
 
-def load_fold(name: str, number: int, held: np.ndarray) -> dict[str, np.ndarray]:
-    """What one fold of a finished run said: "oof" (len(held), 18) of the rows it held out, "test" (n_test, 18).
-
-    Args:
-        held: the files that the fold must have held out, in order.
+def load_fold(name: str, fold: Fold, table: Table) -> dict[str, np.ndarray]:
+    """What a finished run said in its turn of this fold: "oof" (len(fold.held), 18) of the held rows, "test" (n, 18).
 
     Raises:
-        Refusal: the run's fold held out other rows, or a file differs from what was finished.
+        Refusal: the run saw other images than `table` has, its fold held out other rows, or a file differs
+            from what was finished.
     """
     run = load(name)
-    if run.rows["file"][run.rows["fold"] == number].tolist() != list(held):
+    if run.about["rows"] != table.digests()["rows"]:
+        raise Refusal(f"{name}: was trained on other images than {table.root} has; name a run of this data set")
+    mine = run.rows["fold"] == fold.number
+    if run.rows["file"][mine].tolist() != fold.held.column("file").tolist():
         raise Refusal(
-            f"{name}: its fold {number} held out other rows than this run's; train both with the same --folds on one data set"
+            f"{name}: its fold {fold.number} held out other rows than this run's; train both with the same --folds on one data set"
         )
-    return {"oof": run.oof[run.rows["fold"] == number], "test": fold_test(run, number)}
+    return {"oof": run.oof[mine], "test": fold_test(run, fold.number)}
 
 
 def fold_test(run: Run, number: int) -> np.ndarray:
@@ -109,8 +113,11 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
 
 def _about(name: str, path: Path) -> dict[str, Any]:
     try:
-        return disk.read_json(path)
-    except ValueError:
+        about = disk.read_json(path)
+        if not {"sha256", "classes", "scores"} <= set(about):
+            raise ValueError(path)
+        return about
+    except (ValueError, TypeError):
         raise Refusal(f"{name}: its run.json is damaged; train it again with --force") from None
 
 

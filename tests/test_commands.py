@@ -76,6 +76,22 @@ def test_a_wrong_folder(command, home, copy, harm, says):
     refused(command(V5, *tiny(copy)), says, home)
 
 
+@pytest.mark.parametrize("place", ["RUNS", "CACHE"])
+def test_a_file_where_a_folder_is_meant(command, home, competition, tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    refused(command(V5, *tiny(competition), **{place: str(tmp_path / "file")}), "Not a directory", home)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("picture", ["picture.xyz", "nowhere/picture.png"])
+def test_a_picture_that_cannot_be_written(command, home, competition, picture):
+    refused(command("-m", "core.gallery", "people", competition, home / picture), "must be a .png or .jpg file", home)
+
+
+def test_a_message_stays_one_line_whatever_was_typed(command, home):
+    refused(command(V5, "--lr", "two\nlines"), r"--lr two\nlines: must be a number", home)
+
+
 def test_a_hub_without_answer(command, home, competition):
     flags = tiny(competition, "--backbone", "effb0", "--weights", "imagenet")
     done = command(V5, *flags, HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(home / "hub"), no_proxy="127.0.0.1")

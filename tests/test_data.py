@@ -68,6 +68,9 @@ def test_a_missing_image_is_used_for_what_is_there_and_told(copy):
         ("train/train.csv", "path", "folder", "no column path"),
         ("train/train.csv", ",female,", ",woman,", "gender 'woman'"),
         ("train/train.csv", "Asian,", "Asian,x", "age 'x"),
+        ("train/train.csv", "Asian,", "Asian,9", "up to 120"),
+        ("train/train.csv", "Asian,", "Asian,-", "age '-"),
+        ("eval/info.csv", "ImageID,ans", "ImageID,ans\n,0", "no ImageID"),
         ("eval/info.csv", "ImageID", "id", "no column ImageID"),
     ],
 )
@@ -118,7 +121,11 @@ def test_fixes_from_a_file(competition, tmp_path):
     file.write_text(f"path,column,value\n{person},age,60\n")
     table = data.load(competition, str(file))
     assert (table.train.column("label")[table.train.column("person") == person] % 3 == 2).all()
-    for bad, says in ((f"{person},age,old", "cannot apply"), ("nobody,age,3", "no person nobody")):
+    for bad, says in (
+        (f"{person},age,old", "cannot apply"),
+        (f"{person},age,580", "cannot apply"),
+        ("nobody,age,3", "no person nobody"),
+    ):
         file.write_text(f"path,column,value\n{bad}\n")
         with pytest.raises(Refusal, match=says):
             data.load(competition, str(file))

@@ -1,5 +1,7 @@
 """What each version is about, pinned; and every named choice taken for one step in every kernel that offers it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +151,22 @@ def test_v4_reads_the_flags_of_the_others_and_its_own():
         recipe.parse(kernel("v4_separate").Recipe, ["--optimizer", "age=adm"])
 
 
+@pytest.mark.parametrize("text", ["", "1", "1,2", "[[1]]", "[1]", "{a:1}", "a=b=c", "mask,,age", "nan", "(", "é"])
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
+def test_no_flag_of_its_own_takes_a_kernel_down(path, text):
+    """A kernel that reads flags itself must refuse what Fire makes of them: numbers, lists, dictionaries."""
+    from dataclasses import fields
+
+    from core import recipe
+
+    kind = crossval.load(path).Recipe
+    for field in fields(kind):
+        try:
+            recipe.parse(kind, [f"--{field.name}", text])
+        except Refusal:
+            pass
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -178,6 +196,20 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
     with pytest.raises(Refusal, match="v4_separate/nowhere: is no run"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/nowhere", name="none")
     assert not (runs.root() / "v4_separate/other").exists()
+
+
+def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, competition, tmp_path):
+    from core import recipe
+    from tests.conftest import tiny
+
+    path = PROJECT / "kernels/v4_separate/run.py"
+    train(path, name="whole")
+    other = shutil.copytree(competition, tmp_path / "other")
+    head, *asked = (other / "eval/info.csv").read_text().splitlines()
+    (other / "eval/info.csv").write_text("\n".join([head, *reversed(asked)]))
+    words = tiny(other, "--tasks", "age", "--reuse", "v4_separate/whole", "--name", "turned")
+    with pytest.raises(Refusal, match="v4_separate/whole: was trained on other images"):
+        crossval.train(str(path), recipe.parse(kernel("v4_separate").Recipe, words))
 
 
 def test_v5_each_head_alone_moves_the_backbone():

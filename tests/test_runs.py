@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, loop, provenance, recipe, record, runs
+from core import crossval, disk, loop, predict, provenance, recipe, record, runs
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -225,7 +225,10 @@ def test_the_table_and_the_difference_of_runs(train, command):
         (["--age-young", "58"], "must lie below the second"),
         (["--age-drop", ",".join(map(str, range(18, 61)))], "leaves nothing to train on"),
         (["--backbone", "vit_tiny_patch16_224"], "cannot see 54x30 pixels"),
-        (["--name", "x" * 300], "at most 120 characters"),
+        (["--name", "x" * 300], "at most 120 bytes"),
+        (["--name", "한" * 50], "at most 120 bytes"),
+        (["--name", "two\nlines"], "must be a plain name"),
+        (["--name", " "], "must be a plain name"),
     ],
 )
 def test_a_recipe_that_cannot_be_trained_leaves_nothing_behind(train, flags, says):
@@ -267,6 +270,19 @@ def test_other_ages_are_another_data_set_to_a_resumed_run(competition, tmp_path)
     plain, moved = data.load(competition).digests(), data.load(competition, str(file)).digests()
     assert plain["labels"] == moved["labels"]
     assert plain["ages"] != moved["ages"]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "flags"),
+    [("v5_multitask", ["--tta", "flip"]), ("v1_single", []), ("v1_single", ["--augmentations", "flip"])],
+)
+def test_a_finished_run_predicts_a_folder_as_it_did_its_test_images(train, competition, home, kernel, flags):
+    """Also where training cropped the whole, shrunken frame at random, and where the run saw mirror images."""
+    run = train(PROJECT / f"kernels/{kernel}/run.py", *flags)
+    out = home / "probs.csv"
+    predict.main(run.name, predict.Options(images=str(competition / "eval/images"), out=str(out)))
+    frame = pd.read_csv(out).set_index("file").loc[run.test_ids]
+    np.testing.assert_allclose(frame.iloc[:, 1:].to_numpy(), run.test, atol=2e-5)
 
 
 def test_a_finished_run_predicts_any_folder(train, competition, home, command):

@@ -159,8 +159,9 @@ def test_runs_of_two_data_sets_do_not_vote_together(three):
     assert not submission.home().exists()
 
 
-def test_a_damaged_run_json_is_named(three):
-    (runs.root() / "k/b/run.json").write_text("{")
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", "7"])
+def test_a_damaged_run_json_is_named(three, text):
+    (runs.root() / "k/b/run.json").write_text(text)
     with pytest.raises(Refusal, match=r"k/b: its run\.json is damaged"):
         submission.write("bad", soft(*three))
 

@@ -45,8 +45,8 @@ class Recipe(recipe.Protocol):
     resample: Resampling = "none"  # or elderly, balance, which came later
 
     def __post_init__(self):
-        if isinstance(self.order, tuple) and sorted(self.order) != sorted(labels.TASKS):
-            raise Refusal(f"--order {','.join(self.order)}: must be mask, gender and age, once each")
+        if isinstance(self.order, tuple) and sorted(map(str, self.order)) != sorted(labels.TASKS):
+            raise Refusal(f"--order {','.join(map(str, self.order))}: must be mask, gender and age, once each")
 
 
 class Net(nn.Module):

@@ -57,14 +57,14 @@ class Recipe(recipe.Protocol):
         for field in PER_TASK:
             each(field, getattr(self, field))
         trained = self.tasks if isinstance(self.tasks, tuple) else (self.tasks,)
-        if bool(self.reuse) == (len(set(trained)) == len(labels.TASKS)):
+        if bool(self.reuse) == (len(set(map(str, trained))) == len(labels.TASKS)):
             raise Refusal("--tasks and --reuse go together: name the tasks to train, and the run that gives the others")
 
 
 def each(field, text):
     """{task: value} of VALUE or task=VALUE,task=VALUE, checked as the flags of the other kernels are."""
     default = Recipe.__dataclass_fields__[field].default
-    text = ",".join(text) if isinstance(text, tuple) else str(text)
+    text = ",".join(map(str, text)) if isinstance(text, tuple) else str(text)
     parts = [part.partition("=") for part in text.split(",")]
     named = {task: value for task, _, value in parts} if "=" in text else dict.fromkeys(labels.TASKS, text)
     if not set(named) <= set(labels.TASKS):
@@ -127,7 +127,7 @@ def joined(new, old, tasks):
 
 
 def fit_fold(recipe, table, fold, run):
-    old = runs.load_fold(recipe.reuse, fold.number, fold.held.column("file")) if recipe.reuse else {}
+    old = runs.load_fold(recipe.reuse, fold, table) if recipe.reuse else {}
     rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
     rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
     net = Net(recipe.backbone, recipe.weights, recipe.tasks)
