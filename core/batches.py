@@ -63,21 +63,27 @@ class Loader:
         """Batches in an epoch."""
         return len(self.rows) // self.batch
 
-    def epoch(self, key: Key) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images uint8 (batch, 3, h, w), labels int64 (batch,)) for each batch of the epoch `key`."""
+    def epoch(self, key: Key, share: tuple[int, int] = (0, 1)) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images uint8 (b, 3, h, w), labels int64 (b,)) for each batch of the epoch `key`.
+
+        `share` (rank, world): that rank's part of each batch, b = batch / world; the images of all ranks together
+        are those of one, pixel by pixel.
+        """
         shuffled = np.random.default_rng(key).permutation(len(self.rows))
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
+        mine = np.split(np.arange(self.batch), share[1])[share[0]]
         label = self.rows.column("label")
         pixel = self.rows.column("pixel")
-        made = self._augmented(order, key)
-        for rows, (where, images) in zip(order, made, strict=True):
+        made = self._augmented(order, mine, key)
+        for rows, (where, images) in zip(order[:, mine], made, strict=True):
             batch = self.rows.pixels.centre(pixel[rows])
             batch[where] = images
             yield as_images(batch), torch.from_numpy(label[rows])
 
-    def _augmented(self, order: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each batch, the places that are augmented and their images."""
-        source = _Augmented(self.rows, order, self.chosen[order] & bool(self.names), self.names, key)
+    def _augmented(self, order: np.ndarray, mine: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each batch, the places among `mine` that are augmented and their images."""
+        chosen = self.chosen[order[:, mine]] & bool(self.names)
+        source = _Augmented(self.rows, order, mine, chosen, self.names, key)
         if not source.where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
         return iter(
@@ -98,10 +104,13 @@ def _as_it_is(item):
 
 
 class _Augmented(torch.utils.data.Dataset):
-    """Item k: (places in batch k that are augmented, their images)."""
+    """Item k: (where in `mine`, this rank's places in batch k, an image is augmented, those images)."""
 
-    def __init__(self, rows: Rows, order: np.ndarray, where: np.ndarray, names: tuple[str, ...], key: Key):
-        self.pixels, self.pixel, self.order, self.where, self.key = rows.pixels, rows.column("pixel"), order, where, key
+    def __init__(
+        self, rows: Rows, order: np.ndarray, mine: np.ndarray, where: np.ndarray, names: tuple[str, ...], key: Key
+    ):
+        self.pixels, self.pixel, self.key = rows.pixels, rows.column("pixel"), key
+        self.order, self.mine, self.where = order, mine, where
         self.transform, self.whole = augment.pipeline(names, rows.pixels.size), augment.needs_whole_frame(names)
 
     def __len__(self) -> int:
@@ -109,10 +118,11 @@ class _Augmented(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         where = np.flatnonzero(self.where[number])
-        pixel = self.pixel[self.order[number][where]]
+        places = self.mine[where]
+        pixel = self.pixel[self.order[number][places]]
         frames = self.pixels.array[pixel] if self.whole else self.pixels.centre(pixel)
         images = np.empty((len(where), *self.pixels.size, 3), np.uint8)
-        for at, place in enumerate(where):
+        for at, place in enumerate(places):
             drawn = seed(*self.key, number * self.order.shape[1] + int(place))
             images[at] = augment.apply(self.transform, frames[at], drawn)
         return where, images
