@@ -67,26 +67,31 @@ class Loader:
         """Batches in an epoch."""
         return len(self.rows) // self.batch
 
-    def epoch(self, key: Key) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images uint8 (batch, 3, h, w), labels int64 (batch,)) for each batch of the epoch `key`."""
+    def epoch(self, key: Key, share: tuple[int, int] = (0, 1)) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images uint8 (b, 3, h, w), labels int64 (b,)) for each batch of the epoch `key`.
+
+        `share` (rank, world): that rank's part of each batch, b = batch / world; the images of all ranks together
+        are those of one, pixel by pixel.
+        """
         shuffled = np.random.default_rng(key).permutation(len(self.rows))
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
+        mine = np.split(np.arange(self.batch), share[1])[share[0]]
         label = self.rows.column("label")
         pixel = self.rows.column("pixel")
-        made = self._augmented(order, key)
-        for rows, (where, images) in zip(order, made, strict=True):
+        made = self._augmented(order, mine, key)
+        for rows, (where, images) in zip(order[:, mine], made, strict=True):
             batch = self.rows.pixels.centre(pixel[rows])
             batch[where] = images
             yield as_images(batch), torch.from_numpy(label[rows])
 
-    def _augmented(self, order: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each batch, the places that are augmented and their images, to be read before the next."""
-        where = self.chosen[order] & bool(self.names)
+    def _augmented(self, order: np.ndarray, mine: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each batch, the places among `mine` that are augmented and their images, to be read before the next."""
+        where = self.chosen[order[:, mine]] & bool(self.names)
         if not where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
         # one more than the workers may be ahead: what is being read is not written over
         shape = (self.workers * AHEAD + 1, where.sum(1).max(), *self.rows.pixels.size, 3)
-        source = _Augmented(self.rows, order, where, self.names, key, _shared(shape))
+        source = _Augmented(self.rows, order, mine, where, self.names, key, _shared(shape))
         made = torch.utils.data.DataLoader(
             source,
             batch_size=None,
@@ -104,12 +109,20 @@ def _shared(shape: tuple[int, ...]) -> np.ndarray:
 
 
 class _Augmented(torch.utils.data.Dataset):
-    """Item k: k itself, once the augmented images of batch k stand in the ring."""
+    """Item k: k itself, once what is augmented among `mine`, this rank's places in batch k, stands in the ring."""
 
     def __init__(
-        self, rows: Rows, order: np.ndarray, where: np.ndarray, names: tuple[str, ...], key: Key, ring: np.ndarray
+        self,
+        rows: Rows,
+        order: np.ndarray,
+        mine: np.ndarray,
+        where: np.ndarray,
+        names: tuple[str, ...],
+        key: Key,
+        ring: np.ndarray,
     ):
-        self.pixels, self.pixel, self.order, self.where, self.key = rows.pixels, rows.column("pixel"), order, where, key
+        self.pixels, self.pixel, self.key = rows.pixels, rows.column("pixel"), key
+        self.order, self.mine, self.where = order, mine, where
         self.transform, self.whole = augment.pipeline(names, rows.pixels.size), augment.needs_whole_frame(names)
         self.ring = ring
 
@@ -118,7 +131,7 @@ class _Augmented(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> int:
         where, images = self.made(number)
-        for at, place in enumerate(where):
+        for at, place in enumerate(self.mine[where]):
             pixel = self.pixel[self.order[number, place]]
             frame = self.pixels.array[pixel] if self.whole else self.pixels.middle(pixel)
             drawn = seed(*self.key, number * self.order.shape[1] + int(place))
@@ -126,7 +139,7 @@ class _Augmented(torch.utils.data.Dataset):
         return number
 
     def made(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The places in batch `number` that are augmented, and where in the ring their images stand."""
+        """Where in `mine` batch `number` is augmented, and where in the ring their images stand."""
         where = np.flatnonzero(self.where[number])
         return where, self.ring[number % len(self.ring)][: len(where)]
 
