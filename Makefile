@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -54,6 +54,12 @@ board: $(VENV)/made  ## open the runs' curves in TensorBoard
 augmentations: $(VENV)/made  ## draw what each augmentation does to one face: docs/augmentations.jpg
 	test -d data/demo || $(DRAW)
 	$(PY) -m core.gallery augmentations data/demo docs/augmentations.jpg
+
+bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (3 minutes on two cores)
+	$(PY) -m tests.benchmarks.inputs
+
+growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (10 minutes on two cores)
+	$(PY) -m tests.benchmarks.growth
 
 clean:  ## remove what can be made again: the environment, the decoded stores and the demo
 	rm -rf $(VENV) .cache data/demo runs/demo *.egg-info

@@ -26,10 +26,10 @@ def save(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, schedul
     disk.write(folder / "checkpoint.pt", lambda beside: torch.save(state, beside))
 
 
-def load(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """What `save` wrote last, or None."""
+def load(folder: Path) -> dict[str, Any] | None:
+    """What `save` wrote last, or None; in host memory, from where each state goes to its own place."""
     path = folder / "checkpoint.pt"
-    return torch.load(path, map_location=device, weights_only=True) if path.is_file() else None
+    return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
 
 
 def remove(folder: Path) -> None:

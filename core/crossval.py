@@ -1,6 +1,7 @@
 """Every fold of a kernel that is not finished: one after the other, or side by side.
 
 Only (kernel path, recipe as a dict, fold number) crosses a process border; a worker loads the kernel by its path.
+Under torchrun rank 0 does all that is done here, and each fold is trained by all ranks together.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
+from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, ranks, record, runs, score
 from core.refusal import Refusal
 from core.table import Table
 
@@ -31,8 +34,28 @@ def train(file: str, recipe: Any) -> None:
             A run of which no epoch is finished leaves nothing behind.
     """
     path = Path(file).resolve()
-    name = naming.run_name(recipe)
+    with ranks.joined():
+        if ranks.first():
+            with ranks.leading():
+                _lead(path, naming.run_name(recipe), _here(path, recipe))
+        else:
+            for task in ranks.heard():
+                given = asdict(_here(path, recipe))
+                train_fold(str(path), given, **task, threads=torch.get_num_threads())
+
+
+def _here(path: Path, recipe: Any) -> Any:
+    """The recipe as this machine carries it out."""
     recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=device(recipe.device))))
+    if recipe.batch % ranks.world():
+        raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
+    if ranks.world() > 1 and recipe.jobs > 1:
+        raise Refusal(f"--jobs {recipe.jobs}: all ranks train one fold together; leave --jobs out under torchrun")
+    return recipe
+
+
+def _lead(path: Path, name: str, recipe: Any) -> None:
+    """The whole run, as the one process that writes it."""
     with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
         table, dealt = prepared(recipe)
         for note in table.notes:
@@ -51,6 +74,7 @@ def train(file: str, recipe: Any) -> None:
         record.join(work, dealt, len(table.test))
         _report(work, table.root)
         machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
+        machine["ranks"] = ranks.world()
         about = record.end(work, table, dealt, machine)
     print(f"out of fold  {score.line(about['scores'])}")
     print(f"wrote {runs.root() / path.parent.name / name}")
@@ -80,6 +104,7 @@ def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
 
 def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: int, threads: int) -> None:
     """Train one fold and write its probabilities, with the same threads whatever the number of jobs."""
+    ranks.tell({"number": number, "work": work, "after": after})
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
     kernel = load(Path(file))
@@ -87,14 +112,25 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
     table, dealt = prepared(recipe)
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)
-    with disk.lock(folder / ".lock", f"fold {number} of {work}"):
-        disk.sweep(folder)
-        board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
-        run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device)
+    board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
+    run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device)
+    with _owned(folder, f"fold {number} of {work}"):
         torch.manual_seed(batches.seed(recipe.seed, number))
         held, test = kernel.fit_fold(recipe, table, fold, run)
-        run.finish(held, test)
-        checkpoint.remove(folder)
+        if ranks.first():
+            run.finish(held, test)
+            checkpoint.remove(folder)
+
+
+@contextmanager
+def _owned(folder: Path, what: str) -> Iterator[None]:
+    """Rank 0 holds the fold for all."""
+    if not ranks.first():
+        yield
+        return
+    with disk.lock(folder / ".lock", what):
+        disk.sweep(folder)
+        yield
 
 
 @functools.lru_cache(1)
@@ -143,9 +179,11 @@ def _rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
 
 
 def device(asked: str) -> str:
-    """`auto` is the GPU if there is one. Refuses a device that is not there."""
+    """`auto` is the GPU if there is one; under torchrun each rank has its own. Refuses a device that is not there."""
     if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked == "cuda" and ranks.world() > 1:
+        asked = f"cuda:{ranks.local()}"
     kind, _, index = asked.partition(":")
     if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
         raise Refusal(f"--device {asked}: must be auto, cpu, cuda or cuda:NUMBER")

@@ -29,6 +29,10 @@ class Store:
         """(len(which), height, width, 3): the centre crops of these pixels, copied in one gather."""
         return self.array[which][(slice(None), *middle(self.array.shape[1:3], self.size))]
 
+    def middle(self, which: int) -> np.ndarray:
+        """(height, width, 3): one centre crop, to be read only; the stored pixels themselves where these are crops."""
+        return np.ascontiguousarray(self.array[which][middle(self.array.shape[1:3], self.size)])
+
 
 def middle(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
     """The centre crop of a frame (height, width), as slices."""
@@ -50,6 +54,9 @@ def cache(root: Path) -> Path:
 def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> Store:
     """The decoded store of all train and test images of `table`, built if it is not there or any file changed.
 
+    One process builds while others wait. The store of these files as they were before a change is removed; who has
+    it open keeps it.
+
     Args:
         crop: (height, width) of the centre crop, in pixels of the photographs.
         scale: shrinks what is stored by area interpolation.
@@ -60,23 +67,31 @@ def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: b
     """
     files = [*table.train.column("file"), *table.test.column("file")]
     stats = [os.stat(table.root / file) for file in files]
-    state = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in zip(files, stats, strict=True)]
-    key = disk.text_digest("\n".join([f"{crop} {scale} {whole}", *state]))[:16]
-    path = cache(table.root) / f"pixels-{key}.npy"
-    with disk.lock(path.with_suffix(".lock"), f"the store {path}", wait=True):
+    what = disk.text_digest("\n".join([f"{crop} {scale} {whole}", *files]))[:16]
+    state = disk.text_digest("\n".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats))[:16]
+    path = cache(table.root) / f"pixels-{what}-{state}.npy"
+    with disk.lock(path.with_name(f"pixels-{what}.lock"), f"the store {path}", wait=True):
         if not path.is_file():
-            _build(path, [table.root / file for file in files], crop, scale, whole)
-    return Store(np.load(path, mmap_mode="r", allow_pickle=False), net_size(crop, scale))
+            for old in path.parent.glob(f"pixels-{what}-*.npy"):
+                old.unlink()  # many gigabytes that nothing will open again
+            _build(
+                path,
+                path.with_name(f"pixels-{what}.building"),
+                [table.root / file for file in files],
+                crop,
+                scale,
+                whole,
+            )
+        return Store(np.load(path, mmap_mode="r", allow_pickle=False), net_size(crop, scale))
 
 
-def _build(path: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
-    """Fill a file beside `path` on all cores, then rename it; what a killed build left is written over."""
+def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
+    """Fill `beside` on all cores, then rename it to `path`; what a killed build left is written over."""
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
     first = prepare(files[0], crop, scale, whole)
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
-    beside = path.with_suffix(".building")
     try:
         array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
         work = (delayed(_fill)(array[at], file, crop, scale, whole) for at, file in enumerate(files))

@@ -17,17 +17,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from core import batches, checkpoint, optim, score
+from core import batches, checkpoint, optim, ranks, score, step
+from core.ahead import ahead
 from core.foldrun import FoldRun
 from core.phase import Phase, whole
-from core.progress import Progress
+from core.progress import Progress, Silence
 from core.refusal import Refusal
 from core.table import Rows
 
 __all__ = ["Phase", "fit", "predict", "whole"]
 
-#: Fixed, so that the batch that a net is trained with never changes a prediction.
-PREDICT_BATCH = 64
+#: Fixed, so that the batch that a net is trained with never changes a prediction. A GPU, whose bfloat16 never gives a
+#: CPU's last digits anyway, is only busy with more.
+PREDICT_BATCH = {"cpu": 64, "cuda": 256}
 Probs = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
@@ -39,16 +41,20 @@ def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Row
     Raises:
         Refusal: memory runs out, or the loss is no longer a number.
     """
-    net.to(device=torch.device(run.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = checkpoint.load(run.folder, torch.device(run.device))
+    device = torch.device(run.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)
+    net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = checkpoint.load(run.folder)
     if state:
         net.load_state_dict(state["net"])
     done = (state["phase"], state["epoch"]) if state else (-1, -1)
-    with Progress(plan, run, done) as progress:
+    with Progress(plan, run, done) if ranks.first() else Silence() as progress:
         for number, phase in enumerate(plan):
             if number >= done[0]:
                 _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
-    checkpoint.save_weights(run.folder, net)
+    if ranks.first():
+        checkpoint.save_weights(run.folder, net)
 
 
 def _train(
@@ -58,18 +64,21 @@ def _train(
     run: FoldRun,
     state: dict | None,
     watch: tuple[Probs, Rows] | None,
-    progress: Progress,
+    progress: Progress | Silence,
 ) -> None:
     optimizer = phase.optimizer(phase.parameters)
     schedule = phase.schedule(optimizer)
     if state:
-        optimizer.load_state_dict(state["optimizer"])
+        optim.go_on(optimizer, state["optimizer"])
         schedule.load_state_dict(state["schedule"])
+    net.train()
+    with _memory(_smaller(phase.loader.batch)):
+        learn = step.make(net, phase, optimizer, torch.device(run.device))
     for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
         key = (run.seed, run.fold, number, epoch)
         lr = optimizer.param_groups[0]["lr"]
         start = time.perf_counter()
-        loss = _epoch(net, phase, optimizer, key, run.device, progress)
+        loss = _epoch(net, phase, learn, key, progress)
         seconds = time.perf_counter() - start
         optim.advance(schedule, loss)
         seen: dict[str, float | None] = {"macro_f1": None, "accuracy": None}
@@ -87,29 +96,20 @@ def _train(
             "images_per_second": phase.images / seconds,
         }
         progress.epoch(phase, row)
-        checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
+        if ranks.first():
+            checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
 
 
-def _epoch(
-    net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, key: batches.Key, device: str, progress: Progress
-) -> float:
+def _epoch(net: nn.Module, phase: Phase, learn: step.Step, key: batches.Key, progress: Progress | Silence) -> float:
     """One pass over the rows; the mean loss, read back from the device once at its end."""
     net.train()
-    torch.manual_seed(batches.seed(*key))
-    total = torch.zeros((), device=device)
-    batch = phase.loader.batch
-    with _memory(f"at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"):
-        for images, labels in phase.loader.epoch(key):
-            optimizer.zero_grad(set_to_none=True)
-            with _precision(device):
-                loss = phase.loss(
-                    phase.forward(images.to(device, non_blocking=True)), labels.to(device, non_blocking=True)
-                )
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-            progress.images(len(images))
-        mean = (total / len(phase.loader)).item()
+    torch.manual_seed(batches.seed(*key) + ranks.rank())
+    with _memory(_smaller(phase.loader.batch)):
+        for images, labels in ahead(phase.loader.epoch(key, ranks.share()), learn.device):
+            learn(images, labels)
+            progress.images(len(images) * ranks.world())
+        mean = learn.mean(len(phase.loader))
+        ranks.agree(net.buffers())
     if not math.isfinite(mean):
         raise Refusal(f"the training loss became {mean} in phase {phase.name}; try a lower --lr")
     return mean
@@ -120,20 +120,19 @@ def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.n
     """(len(rows), 18) float32 class probabilities, from the rows as they are; `tta` flip adds their mirror image."""
     device = next(net.parameters()).device
     net.eval()
-    found = []
+    mine = rows.take(np.arange(len(rows))[ranks.rows(len(rows))])
+    batch = ((images,) for images in batches.in_order(mine, PREDICT_BATCH[device.type]))
+    found = [torch.empty((0, 18), device=device)]
     with _memory("while predicting; try a smaller --scale, or a device with more memory"):
-        for batch in batches.in_order(rows, PREDICT_BATCH):
-            images = batch.to(device, non_blocking=True)
+        for (images,) in ahead(batch, device):
             views = (images, images.flip(3)) if tta == "flip" else (images,)
-            with _precision(device.type):
+            with step.precision(device):
                 found.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
-    return torch.cat(found).cpu().numpy()
+    return ranks.gather(torch.cat(found), len(rows)).cpu().numpy()
 
 
-def _precision(device: str) -> torch.autocast:
-    """bfloat16 on a GPU, float32 on a CPU."""
-    kind = device.partition(":")[0]
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cuda")
+def _smaller(batch: int) -> str:
+    return f"at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"
 
 
 @contextmanager

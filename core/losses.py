@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Literal
 
@@ -29,9 +30,12 @@ def make(name: Name, classes: np.ndarray, number: int, gamma: float = 2.0, smoot
         return lambda logits, target: focal(logits, target, gamma, smoothing)
     weight = inverse_frequency(classes, number) if name == "weighted" else None
 
+    @functools.cache  # a step that copied from the host each time would wait for it, and could not be captured
+    def on(device: torch.device) -> torch.Tensor | None:
+        return None if weight is None else weight.to(device)
+
     def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        on_device = None if weight is None else weight.to(logits.device)
-        return functional.cross_entropy(logits, target, on_device, label_smoothing=smoothing)
+        return functional.cross_entropy(logits, target, on(logits.device), label_smoothing=smoothing)
 
     return cross_entropy
 

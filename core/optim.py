@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,12 +16,25 @@ Parameters = Iterable[nn.Parameter]
 
 
 def optimizer(name: Name, lr: float) -> Callable[[Parameters], torch.optim.Optimizer]:
-    """What makes the optimizer once the parameters are on their device."""
-    return {
-        "adam": lambda parameters: torch.optim.Adam(parameters, lr=lr),
-        "adamp": lambda parameters: AdamP(parameters, lr=lr),
-        "sgd": lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=0.9),
-    }[name]
+    """What makes the optimizer once the parameters are on their device; on a GPU one launch moves many of them."""
+
+    def make(parameters: Parameters) -> torch.optim.Optimizer:
+        weights = list(parameters)
+        fused = True if all(weight.is_cuda for weight in weights) else None
+        if name == "adamp":
+            return AdamP(weights, lr=lr)
+        if name == "sgd":
+            return torch.optim.SGD(weights, lr=lr, momentum=0.9, fused=fused)
+        return torch.optim.Adam(weights, lr=lr, fused=fused)
+
+    return make
+
+
+def go_on(made: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take up a saved `state`, which another kind of device may have saved: how steps are fused stays this one's."""
+    for saved, own in zip(state["param_groups"], made.param_groups, strict=True):
+        saved.update({key: own[key] for key in ("fused", "foreach") if key in own})
+    made.load_state_dict(state)
 
 
 def schedule(name: Schedule, epochs: int) -> Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]:

@@ -68,3 +68,19 @@ class Progress:
         self.bar.write(
             f"{where}  loss {row['loss']:.4f}{seen}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left"
         )
+
+
+class Silence:
+    """In the place of a `Progress`, for a rank whose epochs another one shows."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def images(self, number: int) -> None:
+        pass
+
+    def epoch(self, phase: Phase, row: dict[str, Any]) -> None:
+        pass

@@ -55,27 +55,6 @@ def test_held_rows_reach_the_net_exactly_as_they_are(competition):
     np.testing.assert_array_equal(seen, expected)
 
 
-def test_the_store_is_kept_and_a_changed_file_is_noticed(copy):
-    before = opened(copy)
-    files = sorted((copy.parent / "cache").rglob("pixels-*.npy"))
-    opened(copy)
-    assert sorted((copy.parent / "cache").rglob("pixels-*.npy")) == files
-    changed = copy / before.train.column("file")[3]
-    cv2.imwrite(str(changed), np.full((512, 384, 3), 7, np.uint8))
-    after = opened(copy)
-    assert abs(int(after.train.pixels.array[3].mean()) - 7) <= 1
-    np.testing.assert_array_equal(after.train.pixels.array[4], before.train.pixels.array[4])
-
-
-def test_what_a_killed_build_left_is_built_over(copy):
-    whole = opened(copy).train.pixels.array
-    (kept,) = (copy.parent / "cache").rglob("pixels-*.npy")
-    kept.rename(kept.with_suffix(".building"))
-    kept.with_suffix(".building").write_bytes(b"half a file")
-    np.testing.assert_array_equal(opened(copy).train.pixels.array, whole)
-    assert not kept.with_suffix(".building").exists()
-
-
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.98])
 def test_a_truncated_image_is_named(copy, ending, part):

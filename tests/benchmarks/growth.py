@@ -1,0 +1,220 @@
+"""Time and memory against the number of people: reading, folds, the store, an epoch of the input path, the vote.
+
+    make growth, or python -m tests.benchmarks.growth --people 250,500,1000
+
+The first people are drawn; larger competitions hold hard links to the same files under other people's names, whose
+decoding costs the same. From --repeat on, rows are repeated over the pixels of the first people and no file is read.
+The vote is a soft vote of five runs of random probabilities with its out-of-fold score and interval. Each line is
+measured in processes of its own, so that its memory is its own; that of the vote is free of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core import age_filter, augment, data, folds, images, people, recipe, record, resample, runs, score
+from core.table import Rows, Table
+from core.vote import run, soft
+
+PROJECT = Path(__file__).resolve().parents[2]
+KERNEL = PROJECT / "kernels" / "v5_multitask" / "run.py"
+MEMBERS, FOLDS, CROP = 5, 5, (360, 200)
+COLUMNS = {
+    "people": "people",
+    "images": "training images",
+    "load": "folder read, s",
+    "deal": "folds dealt, s",
+    "build": "store built, s",
+    "open": "opened again, s",
+    "store": "store, MB",
+    "plain": "plain epoch, s",
+    "mix": "real mix epoch, s",
+    "peak": "peak RSS, MB",
+    "own": "without the store, MB",
+    "vote": "vote, s",
+    "score": "score with interval, s",
+    "vote_peak": "its peak RSS, MB",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to measure."""
+
+    people: tuple[recipe.Count, ...] = (250, 500, 1000, 2700)  # competitions; the first is drawn, the others linked
+    repeat: tuple[recipe.Count, ...] = (27000,)  # rows repeated over the pixels of the first
+    scale: recipe.Zoom = 0.4  # of the 360x200 crop
+    mix_up_to: recipe.Count = 1000  # people; the real mix takes as long for each image in a larger one
+    workers: recipe.Count = 2  # processes that augment
+
+
+def enlarged(source: Path, target: Path, number: int) -> None:
+    """A competition of so many people: hard links to the files of `source`, person after person, under other names."""
+    shutil.copytree(source / "eval", target / "eval", copy_function=os.link)
+    those = pd.read_csv(source / "train" / "train.csv", dtype=str)
+    rows = []
+    for at in range(number):
+        who = those.iloc[at % len(those)]
+        name = f"{200_000 + at:06d}"
+        path = f"{name}_{who['gender']}_{who['race']}_{who['age']}"
+        shutil.copytree(
+            source / "train" / "images" / who["path"], target / "train" / "images" / path, copy_function=os.link
+        )
+        rows.append((name, who["gender"], who["race"], who["age"], path))
+    frame = pd.DataFrame(rows, columns=["id", "gender", "race", "age", "path"])
+    frame.to_csv(target / "train" / "train.csv", index=False)
+
+
+def repeated(rows: Rows, number: int) -> Rows:
+    """Rows of so many people over the same pixels."""
+    people = rows.frame["person"].nunique()
+    times = -(-number // people)
+    frame = pd.concat([rows.frame.assign(person=rows.frame["person"] + f" {again}") for again in range(times)])
+    keep = frame["person"].unique()[:number]
+    return Rows(frame[frame["person"].isin(keep)].reset_index(drop=True), rows.pixels)
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def epoch(rows: Rows, who: augment.Augmented, workers: int) -> float:
+    """Seconds of one epoch of the input path, as uint8 ready to copy to a device."""
+    from core import batches
+
+    loader = batches.Loader(rows, 16, augment.KEPT, who, workers)
+    return timed(lambda: sum(len(made) for made, _ in loader.epoch((0, 0, 0, 0))))[1]
+
+
+def peak() -> float:
+    """The most resident memory of this process so far, in MB, the pages of the mapped store among it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, float]:
+    """Everything before the net: `number` people in the folder, or repeated from it where `times`."""
+    from tests.benchmarks.inputs import held
+
+    table, load = timed(lambda: data.load(root))
+    store, build = timed(lambda: images.open_store(table, CROP, options.scale))
+    train = table.opened(store).train
+    if times:
+        train = repeated(train, number)
+    deal = timed(lambda: folds.deal(train, FOLDS, 0.2))[1]
+    found = {"people": number, "images": len(train), "deal": deal}
+    if not times:
+        again = timed(lambda: images.open_store(table, CROP, options.scale))[1]
+        found |= {"load": load, "build": build, "open": again, "store": store.array.nbytes / 1e6}
+    found["plain"] = epoch(resample.repeat(train, "none"), "none", options.workers)
+    if number <= options.mix_up_to:
+        mix = resample.repeat(age_filter.apply(train, old=58), "elderly")
+        found["mix"] = epoch(mix, "copies", options.workers)
+    return found | {"peak": peak(), "own": held(os.getpid()) / 1e6}
+
+
+def members(root: Path, number: int) -> None:
+    """Finished runs of random probabilities about so many people, with two test images to three to train on."""
+    table = data.load(root)
+    train = repeated(table.train, number)
+    asked = pd.DataFrame({"ImageID": [f"{at}.jpg" for at in range(len(train) * 2 // 3)]})
+    table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [])
+    dealt = folds.deal(train, FOLDS, 0.2)
+    for each in range(MEMBERS):
+        work, rng = runs.root() / KERNEL.parent.name / f"member{each}", np.random.default_rng(each)
+        record.begin(work, KERNEL, {"weights": "none", "member": each}, table, dealt, False)
+        for fold in range(FOLDS):
+            folder = work / "folds" / str(fold)
+            folder.mkdir(parents=True)
+            for file, rows in (("oof.npy", int((dealt == fold).sum())), ("test.npy", len(asked))):
+                np.save(folder / file, rng.dirichlet(np.ones(18), rows).astype(np.float32))
+        record.join(work, dealt, len(asked))
+        record.end(work, table, dealt, {})
+
+
+def vote() -> dict[str, float]:
+    """The soft vote of all members, read from disk and checked; then its out-of-fold score."""
+    node = soft(*(run(f"{KERNEL.parent.name}/member{each}") for each in range(MEMBERS)))
+    (oof, _), seconds = timed(lambda: (node.probs("oof"), node.probs("test")))
+    rows = runs.load(f"{KERNEL.parent.name}/member0").rows
+    true, who = rows["label"].to_numpy(), rows["person"].to_numpy().astype(str)
+    scored = timed(lambda: score.summary(true, oof.argmax(1), who))[1]
+    return {"vote": seconds, "score": scored, "vote_peak": peak()}
+
+
+def apart(step: str, root: Path, number: int, times: bool, options: Options, **places: str) -> dict[str, float]:
+    """What `step` finds in a process of its own."""
+    given = json.dumps([step, str(root), number, times, options.__dict__])
+    words = [sys.executable, "-m", "tests.benchmarks.growth", "--step", given]
+    environment = {**os.environ, **places}
+    done = subprocess.run(words, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def step(given: str) -> None:
+    name, root, number, times, options = json.loads(given)
+    with redirect_stdout(sys.stderr):
+        found: dict[str, float] = {}
+        if name == "inputs":
+            found = inputs(Path(root), number, times, Options(**options))
+        elif name == "members":
+            members(Path(root), number)
+        else:
+            found = vote()
+    print(json.dumps(found))
+
+
+def line(root: Path, number: int, times: bool, options: Options) -> str:
+    """One line of the table; the store, the linked folder and the runs of it are removed."""
+    with tempfile.TemporaryDirectory(dir=root.parent) as folder:
+        here, places = root, {"CACHE": f"{folder}/cache", "RUNS": f"{folder}/runs"}
+        if not times and number != options.people[0]:
+            here = Path(folder) / "people"
+            enlarged(root, here, number)
+        found = apart("inputs", here, number, times, options, **places)
+        apart("members", root, number, times, options, **places)
+        found |= apart("vote", root, number, times, options, **places)
+    return "| " + " | ".join(shown(found[name]) if name in found else "" for name in COLUMNS) + " |"
+
+
+def shown(value: float) -> str:
+    return (
+        f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    )
+
+
+def main(options: Options) -> None:
+    from tests.benchmarks.inputs import machine
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "people"
+        with redirect_stdout(sys.stderr):
+            people.main(people.Options(out=str(root), people=options.people[0], eval_people=1))
+        print("| " + " | ".join(COLUMNS.values()) + " |\n|" + "---|" * len(COLUMNS))
+        for number in options.people:
+            print(line(root, number, False, options), flush=True)
+        for number in options.repeat:
+            print(line(root, number, True, options), flush=True)
+    print(f"\n360x200 at scale {options.scale:g}, soft vote of {MEMBERS} runs. {machine()}.")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--step"]:
+        step(sys.argv[2])
+    else:
+        main(recipe.parse(Options))
