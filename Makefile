@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -10,6 +10,7 @@ DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --el
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/made: setup.cfg setup.py
 	@test -n "$(PYTHON)" || { echo "mask18 needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
@@ -60,6 +61,8 @@ bench: $(VENV)/made  ## the input path beside the usual way: images per second a
 
 growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (10 minutes on two cores)
 	$(PY) -m tests.benchmarks.growth
+bench-gpu: $(VENV)/made  ## measure training and predicting on one GPU against the usual loop: make bench-gpu [FLAGS="--batches 16"]
+	$(PY) tests/benchmarks/gpu.py $(FLAGS)
 
 clean:  ## remove what can be made again: the environment, the decoded stores and the demo
 	rm -rf $(VENV) .cache data/demo runs/demo *.egg-info

@@ -237,3 +237,20 @@ def test_a_net_that_cannot_be_captured_is_trained_all_the_same(rows, capsys):
     _, mean = taught(net, phase, GPU)
     assert 0 < mean < 10
     assert "without a CUDA graph" in capsys.readouterr().err
+
+
+def test_the_benchmark_runs_at_a_small_size(monkeypatch, tmp_path, capsys):
+    """It is meant for a machine that is rented by the hour."""
+    from tests.benchmarks import gpu
+
+    monkeypatch.setenv("CACHE", str(tmp_path))
+    small = {"people": 7, "rows": 64, "scale": 0.15, "seconds": 0.2, "curve": 20, "workers": 1, "device": "cpu"}
+    gpu.main(gpu.Options(backbones=("test_efficientnet",), batches=(4,), **small))
+    said = capsys.readouterr().out
+    trained, predicted = (line.split(" | ") for line in said.splitlines() if line.startswith("| test_efficientnet"))
+    plain, ours, ceiling = map(float, trained[2:5])
+    assert min(plain, ours, ceiling, float(predicted[2])) > 0
+    assert float(trained[5]) == pytest.approx(ours / plain, abs=0.2)
+    curves = [list(map(float, line.split()[3:])) for line in said.splitlines() if " seed " in line]
+    assert [len(each) for each in curves] == [10] * 4
+    assert curves[0] == pytest.approx(curves[2], abs=0.05)  # on a CPU ours is float32 too; the memory order differs

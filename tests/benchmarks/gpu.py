@@ -1,0 +1,301 @@
+"""Images per second of training and predicting on one GPU: the loop that people write, ours, and the ceiling.
+
+    python tests/benchmarks/gpu.py                                              on a GPU, a quarter of an hour
+    python tests/benchmarks/gpu.py --people 12 --backbones lite0 --batches 8 --scale 0.2 --seconds 2     anywhere
+
+plain    float32, eager, NCHW; DataLoader workers (half the cores) imread, crop, normalise in every epoch; loss.item()
+ours     the decoded store, the loader, batches copied ahead, the step of core/step.py: end to end
+ceiling  our step again and again on one batch that already lies on the GPU
+
+All three train v5's network with Adam, from random weights, without augmentations, in this one process. At the end
+the loss curves of float32 and of ours on the same batches, each for two seeds: they must agree within seed noise.
+"""
+
+import gc
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch.nn.functional import cross_entropy
+
+from core import batches, crossval, data, images, labels, loop, people, recipe, resample, step
+from core.ahead import ahead
+from core.table import Rows, Table
+
+PROJECT = Path(__file__).resolve().parents[2]
+KERNEL = crossval.load(PROJECT / "kernels/v5_multitask/run.py")
+CROP, WARM, LAUNCHES = (360, 200), 10, 20
+Steps = Iterator[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to measure."""
+
+    people: recipe.Count = 300  # drawn to train on, seven images each; repeated up to --rows
+    rows: recipe.Count = 18900  # images in an epoch, as the real data set has
+    backbones: tuple[str, ...] = ("effb0", "resnext50", "effb4")  # any that --backbone of a kernel knows
+    batches: tuple[recipe.Count, ...] = (16, 64)  # images in a step
+    scale: recipe.Zoom = 1.0  # shrinks the 360x200 crop; below 1 for a CPU
+    seconds: recipe.Positive = 10.0  # of each measurement, after a warm-up
+    curve: recipe.Whole = 300  # steps of the loss curves; 0 for none
+    lr: recipe.Positive = 3e-4  # of the loss curves
+    device: str = "auto"  # auto, cpu, cuda, cuda:1
+    workers: recipe.Whole = 0  # of the plain loop; 0: half the cores
+
+
+class Photographs(torch.utils.data.Dataset):
+    """The usual way to a normalised tensor, file by file."""
+
+    def __init__(self, root: Path, rows: Rows, scale: float, mean: tuple[float, ...], std: tuple[float, ...]):
+        import albumentations as A
+        from albumentations.pytorch import ToTensorV2
+
+        small = [A.Resize(*images.net_size(CROP, scale), interpolation=3)] if scale != 1 else []
+        self.files, self.labels = [str(root / file) for file in rows.column("file")], rows.column("label")
+        self.transform = A.Compose([A.CenterCrop(*CROP), *small, A.Normalize(mean, std), ToTensorV2()])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+        import cv2
+
+        image = cv2.cvtColor(cv2.imread(self.files[number]), cv2.COLOR_BGR2RGB)
+        return self.transform(image=image)["image"], int(self.labels[number])
+
+
+def joint_loss(outputs: list[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
+    return sum(cross_entropy(logits, part) for logits, part in zip(outputs, labels.split(label), strict=True))
+
+
+def workers(options: Options) -> int:
+    return options.workers or max(1, (os.cpu_count() or 2) // 2)
+
+
+def plain(net, table: Table, rows: Rows, batch: int, options: Options, device: torch.device) -> Steps:
+    """The loop that people write."""
+    torch.backends.cudnn.benchmark = False
+    net.to(device).train()
+    cfg = net.features.trunk.pretrained_cfg
+    source = Photographs(table.root, rows, options.scale, cfg["mean"], cfg["std"])
+    loader = torch.utils.data.DataLoader(
+        source, batch, shuffle=True, drop_last=True, num_workers=workers(options), pin_memory=device.type == "cuda"
+    )
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-5)
+    running = 0.0
+    while True:
+        for pixels, label in loader:
+            pixels, label = pixels.to(device), label.to(device)
+            optimizer.zero_grad()
+            features = net.features.trunk(pixels)
+            loss = joint_loss([head(features) for head in net.heads.values()], label)
+            loss.backward()
+            optimizer.step()
+            running += loss.item()
+            yield batch
+
+
+def step_of(net, rows: Rows, batch: int, lr: float, device: torch.device):
+    """Our step of v5's one phase, and that phase."""
+    torch.backends.cudnn.benchmark = True
+    net.to(device=device, memory_format=torch.channels_last).train()
+    asked = KERNEL.Recipe(batch=batch, lr=lr, augment="none", schedule="none", workers=0)
+    (phase,) = KERNEL.plan(net, rows, asked)
+    return step.make(net, phase, phase.optimizer(phase.parameters), device), phase
+
+
+def ours(learn: step.Step, phase, device: torch.device) -> Steps:
+    for epoch in itertools.count():
+        for pixels, label in ahead(phase.loader.epoch((0, 0, 0, epoch)), device):
+            learn(pixels, label)
+            yield len(label)
+
+
+def ceiling(learn: step.Step, phase, device: torch.device) -> Steps:
+    pixels, label = (tensor.to(device) for tensor in next(phase.loader.epoch((0, 0, 0, 0))))
+    while True:
+        learn(pixels, label)
+        yield len(label)
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def rate(steps: Steps, device: torch.device, seconds: float) -> float:
+    """Images per second, from a device at rest to a device at rest."""
+    for _ in range(WARM):
+        next(steps)
+    wait(device)
+    start, seen = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        seen += next(steps)
+    wait(device)
+    return seen / (time.perf_counter() - start)
+
+
+def launching(steps: Steps, device: torch.device) -> float:
+    """Milliseconds that the host is busy with a step, whenever the device may finish it."""
+    wait(device)
+    start = time.perf_counter()
+    for _ in range(LAUNCHES):
+        next(steps)
+    spent = time.perf_counter() - start
+    wait(device)
+    return 1000 * spent / LAUNCHES
+
+
+def host() -> tuple[float, float]:
+    """GB of this process and its workers: resident, and without what is mapped from files or shared."""
+    used = [each.memory_info() for each in (psutil.Process(), *psutil.Process().children(recursive=True))]
+    return sum(each.rss for each in used) / 1e9, sum(each.rss - each.shared for each in used) / 1e9
+
+
+def fresh(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak(device: torch.device) -> str:
+    """GB that the process took from the GPU, the caches of its allocator included."""
+    return f"{torch.cuda.max_memory_reserved(device) / 1e9:.2f}" if device.type == "cuda" else "-"
+
+
+def measured(make: Callable[[], Steps], device: torch.device, seconds: float) -> tuple[float, str, tuple[float, float]]:
+    """Images per second, peak GPU memory, host memory while it runs."""
+    fresh(device)
+    steps = make()
+    found = rate(steps, device, seconds), peak(device), host()
+    steps.close()  # type: ignore[attr-defined]
+    return found
+
+
+def train_row(backbone: str, batch: int, table: Table, rows: Rows, options: Options, device: torch.device) -> str:
+    def net():
+        torch.manual_seed(0)
+        return KERNEL.Net(backbone, "none")
+
+    a, memory_a, host_a = measured(lambda: plain(net(), table, rows, batch, options, device), device, options.seconds)
+    made = []
+
+    def our_steps() -> Steps:
+        made.append(step_of(net(), rows, batch, 3e-5, device))
+        return ours(*made[0], device)
+
+    b, memory_b, host_b = measured(our_steps, device, options.seconds)
+    still = ceiling(*made[0], device)
+    c = rate(still, device, options.seconds)
+    gathering = (len(label) for epoch in itertools.count() for _, label in made[0][1].loader.epoch((0, 0, 0, epoch)))
+    busy = f"{1000 * batch / c:.2f} | {launching(still, device):.2f} | {launching(gathering, device):.2f}"
+    memory = f"{memory_a} / {memory_b} | {host_a[0]:.2f} ({host_a[1]:.2f}) / {host_b[0]:.2f} ({host_b[1]:.2f})"
+    return f"| {backbone} | {batch} | {a:.0f} | {b:.0f} | {c:.0f} | {b / a:.1f} | {b / c:.2f} | {busy} | {memory} |"
+
+
+@torch.inference_mode()
+def seeing(net, rows: Rows, batch: int, device: torch.device) -> Steps:
+    """Predicting one batch that already lies on the device."""
+    pixels = next(batches.in_order(rows, batch)).to(device)
+    while True:
+        with step.precision(device):
+            KERNEL.probs(net, pixels).float()
+        yield len(pixels)
+
+
+def predict_row(backbone: str, rows: Rows, options: Options, device: torch.device) -> str:
+    """Our prediction of many rows against the same network on one batch that already lies on the device."""
+    fresh(device)
+    torch.backends.cudnn.benchmark = True
+    net = KERNEL.Net(backbone, "none").to(device=device, memory_format=torch.channels_last).eval()
+    batch = loop.PREDICT_BATCH[device.type]
+    most = rate(seeing(net, rows, batch, device), device, options.seconds)
+    number = batch * max(2, round(most * options.seconds / batch))
+    many = rows.take(np.arange(number) % len(rows))
+    loop.predict(net, KERNEL.probs, many.take(np.arange(batch)))
+    start = time.perf_counter()
+    loop.predict(net, KERNEL.probs, many)
+    found = number / (time.perf_counter() - start)
+    return f"| {backbone} | {batch} | {found:.0f} | {most:.0f} | {found / most:.2f} | {peak(device)} |"
+
+
+def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.device) -> list[float]:
+    """Mean losses of ten parts of a training from random weights: our step, or float32, eager and NCHW."""
+    torch.manual_seed(seed)
+    net, batch = KERNEL.Net(options.backbones[0], "none"), options.batches[0]
+    if fast:
+        learn, phase = step_of(net, rows, batch, options.lr, device)
+    else:
+        net.to(device).train()
+        (phase,) = KERNEL.plan(net, rows, KERNEL.Recipe(batch=batch, augment="none", workers=0))
+        optimizer = torch.optim.Adam(net.parameters(), lr=options.lr)
+    found: list[float] = []
+    part: list[float] = []
+    epochs = (phase.loader.epoch((seed, 0, 0, epoch)) for epoch in itertools.count())
+    for pixels, label in itertools.islice(itertools.chain.from_iterable(epochs), options.curve):
+        if fast:
+            learn(pixels.to(device), label.to(device))
+            part.append(learn.mean(1))
+        else:
+            optimizer.zero_grad()
+            loss = joint_loss(net(pixels.to(device).contiguous()), label.to(device))
+            loss.backward()
+            optimizer.step()
+            part.append(loss.item())
+        if len(part) == max(1, options.curve // 10):
+            found.append(sum(part) / len(part))
+            part = []
+    return found
+
+
+def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
+    """A drawn competition, opened, and its training rows repeated up to an epoch of the real one."""
+    people.main(people.Options(out=str(folder), people=options.people, eval_people=1))
+    table = data.load(folder)
+    table = table.opened(images.open_store(table, CROP, options.scale))
+    rows = resample.repeat(table.train, "none")
+    return table, rows.take(np.arange(max(options.rows, len(rows))) % len(rows))
+
+
+def main(options: Options) -> None:
+    device = torch.device(crossval.device(options.device))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["CACHE"] = f"{scratch}/cache"
+        table, rows = drawn(options, Path(scratch) / "competition")
+        height, width = images.net_size(CROP, options.scale)
+        print(f"\n{name}, {os.cpu_count()} cores, torch {torch.__version__}, {height}x{width} pixels", flush=True)
+        print(f"an epoch of {len(rows)} images, {workers(options)} workers in the plain loop\n")
+        print("Training; images per second, milliseconds of a step, GB:\n")
+        print(
+            "| backbone | batch | plain | ours | ceiling | ours / plain | ours / ceiling | step ms | launching | gathering "
+            "| GPU, plain / ours | host (unmapped), plain / ours |"
+        )
+        print("|---" * 12 + "|", flush=True)
+        for backbone, batch in itertools.product(options.backbones, options.batches):
+            try:
+                print(train_row(backbone, batch, table, rows, options, device), flush=True)
+            except torch.OutOfMemoryError:
+                print(f"| {backbone} | {batch} | out of memory |", flush=True)
+        print("\nPredicting; images per second, GB:\n")
+        print("| backbone | batch | ours | ceiling | ours / ceiling | GPU |\n|---|---|---|---|---|---|", flush=True)
+        for backbone in options.backbones:
+            print(predict_row(backbone, rows, options, device), flush=True)
+        if options.curve:
+            print(f"\nMean loss of each tenth of {options.curve} steps, {options.backbones[0]}, lr {options.lr:g}:\n")
+        for fast, seed in itertools.product((False, True), (0, 1) if options.curve else ()):
+            losses = "  ".join(f"{value:.3f}" for value in curve(fast, seed, rows, options, device))
+            print(f"{'ours' if fast else 'float32':<8} seed {seed}  {losses}", flush=True)
+
+
+if __name__ == "__main__":
+    main(recipe.parse(Options))
