@@ -17,7 +17,7 @@ import numpy as np
 from core import labels
 from core.refusal import Refusal
 
-DRAWS = 2000
+DRAWS, AT_ONCE = 2000, 500
 #: Fewer people than this say too little, unless they are all there are.
 ENOUGH_PEOPLE = 100
 
@@ -50,10 +50,15 @@ def by_person(true: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> np
 
 
 def resampled(per_person: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """(draws, 18, 18): confusion counts of as many people, drawn with replacement."""
-    number = len(per_person)
-    times = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), draws)
-    return (times.astype(np.float64) @ per_person.reshape(number, 324).astype(np.float64)).reshape(draws, 18, 18)
+    """(draws, 18, 18): confusion counts of as many people, drawn with replacement.
+
+    A few draws at a time: all at once are draws x people numbers, gigabytes for a hundred thousand people.
+    """
+    number, rng = len(per_person), np.random.default_rng(seed)
+    counts, chance = per_person.reshape(number, 324).astype(np.float64), np.full(number, 1 / number)
+    parts = [min(AT_ONCE, draws - start) for start in range(0, draws, AT_ONCE)]
+    drawn = [rng.multinomial(number, chance, part).astype(np.float64) @ counts for part in parts]
+    return np.concatenate(drawn).reshape(draws, 18, 18)
 
 
 def summary(true: np.ndarray, predicted: np.ndarray, people: np.ndarray | None) -> dict[str, Any]:

@@ -82,3 +82,11 @@ def test_a_submission_against_answers(tmp_path):
             score.against(said, truth)
     with pytest.raises(Refusal, match="no such file"):
         score.against(tmp_path / "none.csv", truth)
+
+
+@pytest.mark.parametrize("draws", [1, score.AT_ONCE, 2 * score.AT_ONCE + 7])
+def test_people_drawn_in_parts_are_those_drawn_at_once(draws):
+    per_person = np.random.default_rng(0).integers(0, 8, (50, 18, 18))
+    times = np.random.default_rng(3).multinomial(50, np.full(50, 1 / 50), draws)
+    at_once = np.einsum("dp,pij->dij", times, per_person)
+    np.testing.assert_array_equal(score.resampled(per_person, draws, seed=3), at_once)
