@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -69,6 +70,9 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
 
 
 def apply(transform: albumentations.Compose, image: np.ndarray, seed: int) -> np.ndarray:
-    """`image` as `seed` draws it. Without a seed of its own albumentations repeats itself in every worker and epoch."""
-    transform.set_random_seed(seed)
+    """`image` as `seed` draws it. Without a seed of its own albumentations repeats itself in every worker and epoch.
+
+    Its set_random_seed would give every augmentation the same stream: all of them would happen, or none.
+    """
+    transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
     return transform(image=image)["image"]

@@ -145,6 +145,14 @@ def test_each_augmentation_gives_the_nets_size_and_follows_its_seed(competition,
         assert any((each != drawn[0]).any() for each in drawn)
 
 
+def test_augmentations_happen_independently_of_each_other():
+    image = np.random.default_rng(0).integers(50, 200, (36, 20, 3), np.uint8)
+    both, one = (augment.pipeline(names, (36, 20)) for names in (("flip", "flip"), ("flip",)))
+    flipped = [[(augment.apply(made, image, seed) != image).any() for seed in range(400)] for made in (both, one)]
+    # two flips that happen together are none
+    assert [160 < sum(each) < 240 for each in flipped] == [True, True]
+
+
 def test_random_crops_are_windows_of_the_frame_and_differ(competition):
     rows = resample.repeat(opened(competition, scale=0.2, whole=True).train, "none")
     made = batches.Loader(rows, 8, ("random_crop",), "all", 0)
