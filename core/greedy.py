@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from core import folds, labels, pool, recipe, runs, score
-from core.nodes import RunNode, Soft
+from core.ballot import Soft
+from core.nodes import RunNode
 from core.table import Rows
 
 GROUPS = 5

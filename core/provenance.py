@@ -12,7 +12,7 @@ from core import disk
 #: Core modules that look at runs or make data: no change in them changes what a run finds.
 ONLOOKERS = {
     *("people.py", "cast.py", "person.py", "portrait.py", "brush.py", "masks.py", "photos.py"),
-    *("gallery.py", "plots.py", "naming.py", "vote.py", "nodes.py", "expression.py", "submission.py"),
+    *("gallery.py", "plots.py", "naming.py", "vote.py", "nodes.py", "ballot.py", "expression.py", "submission.py"),
     *("leaderboard.py", "pool.py", "greedy.py", "doubt.py", "audit.py"),
 }
 PACKAGES = "torch torchvision timm albumentations opencv-python-headless numpy pandas scikit-learn".split()

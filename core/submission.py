@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core import disk, labels, provenance, runs, score
-from core.nodes import Node, RunNode, Vote
+from core.ballot import Vote
+from core.nodes import Node, RunNode
 from core.refusal import Refusal
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from core import disk, expression, recipe, submission
-from core.nodes import Fold, Hard, Node, Per, RunNode, Soft
+from core.ballot import Hard, Per, Soft
+from core.nodes import Fold, Node, RunNode
 from core.refusal import Refusal
 
 __all__ = ["ensemble", "hard", "run", "soft", "submit"]

@@ -80,7 +80,9 @@ def test_only_the_proportions_of_weights_count(kind, weighted, scale, per):
     plain = kind(*(weight * member for member, weight in weighted), per=per).probs("test")
     scaled = kind(*((weight * scale) * member for member, weight in weighted), per=per).probs("test")
     np.testing.assert_allclose(plain, scaled, atol=1e-9)
-    np.testing.assert_array_equal(plain.argmax(1), scaled.argmax(1))
+    first, second = np.sort(plain, 1)[:, :-3:-1].T
+    clear = first - second > 1e-9 if kind is soft else first > 0  # a hard vote breaks its ties itself
+    np.testing.assert_array_equal(plain.argmax(1)[clear], scaled.argmax(1)[clear])
 
 
 @settings(max_examples=60, deadline=None)
