@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,15 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, record, runs, score
+from core import augment, batches, checkpoint, cluster, data, disk, foldrun, folds, images, naming, record, runs, score
+from core.display import Display
 from core.refusal import Refusal
 from core.table import Table
 
 SMOKE_PEOPLE = 24
 
 
-def train(file: str, recipe: Any) -> None:
-    """Train what is left of this kernel's run with this recipe, then report it.
+def train(file: str, recipe: Any, watched: bool = False) -> None:
+    """Train what is left of this kernel's run with this recipe, then report it; `watched` as in `train_fold`.
 
     Raises:
         Refusal: anything wrong with data, recipe, machine or run, before training where it can be known.
@@ -32,7 +34,10 @@ def train(file: str, recipe: Any) -> None:
     """
     path = Path(file).resolve()
     name = naming.run_name(recipe)
-    recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=device(recipe.device))))
+    if recipe.cluster:
+        cluster.reach(recipe.cluster)
+    there = recipe.device if recipe.cluster else device(recipe.device)  # a cluster's workers have their own
+    recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=there)))
     with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
         table, dealt = prepared(recipe)
         for note in table.notes:
@@ -40,7 +45,7 @@ def train(file: str, recipe: Any) -> None:
         _rehearse(load(path), recipe, work)
         record.begin(work, path, naming.results(recipe), table, dealt, recipe.force or recipe.smoke)
         try:
-            _train_folds(path, recipe, work, int(dealt.max()) + 1)
+            _train_folds(path, recipe, work, int(dealt.max()) + 1, watched)
         except Refusal:
             if not record.begun(work):
                 record.discard(work)
@@ -51,6 +56,7 @@ def train(file: str, recipe: Any) -> None:
         record.join(work, dealt, len(table.test))
         _report(work, table.root)
         machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
+        machine |= {"device": f"{recipe.device} on the workers of {recipe.cluster}"} if recipe.cluster else {}
         about = record.end(work, table, dealt, machine)
     print(f"out of fold  {score.line(about['scores'])}")
     print(f"wrote {runs.root() / path.parent.name / name}")
@@ -66,31 +72,53 @@ def _report(work: Path, root: Path) -> None:
         print(f"the report was not drawn: {error}; try python -m core.plots", file=sys.stderr)
 
 
-def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
+def _train_folds(path: Path, recipe: Any, work: Path, number: int, watched: bool) -> None:
     from joblib import Parallel, delayed
 
     todo = [fold for fold in range(number) if not foldrun.finished(work / "folds" / str(fold))]
+    if recipe.cluster and todo:
+        with Display({work / "folds": ""}):
+            cluster.train_folds(recipe.cluster, path, asdict(recipe), work, todo, torch.get_num_threads())
+        return
     jobs = min(recipe.jobs, len(todo)) or 1
-    given = asdict(recipe)
-    Parallel(n_jobs=jobs)(
-        delayed(train_fold)(str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads())
-        for at, fold in enumerate(todo)
-    )
+    given, alone = asdict(recipe), jobs == 1 and not watched
+    with nullcontext() if jobs == 1 else Display({work / "folds": ""}):
+        Parallel(n_jobs=jobs)(
+            delayed(train_fold)(
+                str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads(), not alone
+            )
+            for at, fold in enumerate(todo)
+        )
 
 
-def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: int, threads: int) -> None:
-    """Train one fold and write its probabilities, with the same threads whatever the number of jobs."""
+def train_fold(
+    file: str,
+    given: dict[str, Any],
+    number: int,
+    work: str,
+    after: int,
+    threads: int,
+    watched: bool = False,
+    wait: bool = False,
+) -> None:
+    """Train one fold and write its probabilities, with the same threads whatever the number of jobs.
+
+    `watched`: another process shows its progress; `wait`: for a process that still trains it, and may finish it.
+    """
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
     kernel = load(Path(file))
     recipe = kernel.Recipe(**given)
+    recipe = replace(recipe, device=device(recipe.device))
     table, dealt = prepared(recipe)
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)
-    with disk.lock(folder / ".lock", f"fold {number} of {work}"):
+    with disk.lock(folder / ".lock", f"fold {number} of {work}", wait):
+        if wait and foldrun.finished(folder):
+            return
         disk.sweep(folder)
         board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
-        run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device)
+        run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device, watched)
         torch.manual_seed(batches.seed(recipe.seed, number))
         held, test = kernel.fit_fold(recipe, table, fold, run)
         run.finish(held, test)

@@ -1,0 +1,122 @@
+"""Orders carried out by the workers of a Dask cluster, through joblib's dask backend. Free of torch.
+
+    dask scheduler                              on one machine
+    dask worker tcp://host:8786 --nthreads 1    on every machine, as many as folds shall be trained at once there
+    python kernels/v5_multitask/run.py --cluster tcp://host:8786
+
+All machines see the project, the data, the runs and the cache under the same paths, and have the packages installed.
+Each fold has a process of its own on its worker: it trains with this checkout's source even if the worker has been up
+for weeks, and may have loader workers, which a worker's own daemonic process may not. A worker that dies loses its fold
+to another one, which goes on from the last epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core import disk, orders
+from core.refusal import Refusal
+
+ANSWER_SECONDS, WORKER_SECONDS = 5, 10
+
+
+def reach(address: str) -> None:
+    """See that the cluster is there, before anything is prepared for it.
+
+    Raises:
+        Refusal: a malformed address, no dask, no scheduler, no worker, or a worker that lacks the project.
+    """
+    if not re.fullmatch(r"tcp://([^/:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
+        raise Refusal(f"--cluster {address}: must be tcp://HOST:PORT, as dask scheduler prints it")
+    with _client(address) as client:
+        if not client.ncores():
+            _wait_for_worker(address, client)
+        sees = client.run(os.path.isfile, f"{disk.HOME}/core/remote.py", on_error="return")
+        for worker in (worker for worker, found in sees.items() if found is not True):
+            raise Refusal(f"--cluster {address}: {worker} does not see {disk.HOME}; all machines need it at this path")
+        for error in client.run(_here, on_error="return").values():
+            if isinstance(error, Exception):
+                raise Refusal(_lacking(address, error))
+
+
+def _here() -> None:
+    """Found by a worker that can import this."""
+
+
+def _lacking(address: str, error: Exception) -> str:
+    return f"--cluster {address}: a worker lacks what it needs ({error}); there, pip install -e '{disk.HOME}[cluster]'"
+
+
+def _wait_for_worker(address: str, client: Any) -> None:
+    """An adaptive cluster starts one when there is something to do."""
+    try:
+        client.submit(os.getpid, pure=False).result(timeout=WORKER_SECONDS)
+    except TimeoutError:
+        raise Refusal(f"--cluster {address}: has no worker; start one with dask worker {address}") from None
+
+
+@contextlib.contextmanager
+def _client(address: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise Refusal(f"--cluster {address}: needs dask; pip install -e '{disk.HOME}[cluster]'") from None
+    try:
+        client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+        raise Refusal(f"--cluster {address}: no scheduler answers there ({cause})") from None
+    with client:
+        yield client
+
+
+def train_folds(address: str, file: Path, recipe: dict[str, Any], work: Path, folds: list[int], threads: int) -> None:
+    """Train these folds of the run in `work`; what they had to tell is told once.
+
+    Raises:
+        Refusal: what a fold refused, or the cluster is lost; the same command goes on from the last epochs.
+    """
+    with _client(address) as client:
+        slots = sum(client.ncores().values()) or 1
+        todo = [
+            orders.one_fold(file, recipe, threads, work, fold, (len(folds) - 1 - at) // slots)
+            for at, fold in enumerate(folds)
+        ]
+        told: set[str] = set()
+        for outcome in _outcomes(address, client, todo):
+            for line in orders.checked(outcome).said.splitlines():
+                if line not in told:
+                    print(line, file=sys.stderr)
+                told.add(line)
+
+
+def outcomes(address: str, todo: list[orders.Order]) -> Iterator[orders.Outcome]:
+    """What became of these orders, as the cluster finishes them.
+
+    Raises:
+        Refusal: the scheduler is lost, or an order's workers died again and again.
+    """
+    with _client(address) as client:
+        yield from _outcomes(address, client, todo)
+
+
+def _outcomes(address: str, client: Any, todo: list[orders.Order]) -> Iterator[orders.Outcome]:
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="dask", client=client):
+        parallel = Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")
+        found = parallel(delayed(orders.carry_out)(number, order) for number, order in enumerate(todo))
+    from distributed import KilledWorker
+
+    try:
+        yield from found
+    except KilledWorker:
+        raise Refusal(f"--cluster {address}: the workers of one fold died again and again; see their logs") from None
+    except ImportError as error:
+        raise Refusal(_lacking(address, error)) from None
