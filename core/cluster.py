@@ -13,9 +13,12 @@ to another one, which goes on from the last epoch.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import queue
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,7 @@ def _client(address: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError:
         raise Refusal(f"--cluster {address}: needs dask; pip install -e '{disk.HOME}[cluster]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told in a line of ours
     try:
         client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -107,16 +111,43 @@ def outcomes(address: str, todo: list[orders.Order]) -> Iterator[orders.Outcome]
 
 
 def _outcomes(address: str, client: Any, todo: list[orders.Order]) -> Iterator[orders.Outcome]:
+    """From joblib in a thread of its own, for it would wait for ever for a scheduler that is gone."""
+    found: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=_collect, args=(client, todo, found), daemon=True).start()
+    while True:
+        try:
+            there = found.get(timeout=1)
+        except queue.Empty:
+            if client.status not in ("running", "connecting"):
+                raise Refusal(
+                    f"--cluster {address}: the scheduler is gone; the same command goes on from the last epochs"
+                ) from None
+            continue
+        if there is None:
+            return
+        if isinstance(there, Exception):
+            raise _told(address, there)
+        yield there
+
+
+def _collect(client: Any, todo: list[orders.Order], found: queue.Queue[Any]) -> None:
+    """Each outcome as it comes, then None; or what went wrong."""
     from joblib import Parallel, delayed, parallel_config
 
-    with parallel_config(backend="dask", client=client):
-        parallel = Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")
-        found = parallel(delayed(orders.carry_out)(number, order) for number, order in enumerate(todo))
+    try:
+        with parallel_config(backend="dask", client=client):
+            parallel = Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")
+            for outcome in parallel(delayed(orders.carry_out)(number, order) for number, order in enumerate(todo)):
+                found.put(outcome)
+        found.put(None)
+    except Exception as error:
+        found.put(error)
+
+
+def _told(address: str, error: Exception) -> Exception:
+    """The error as the user should read it."""
     from distributed import KilledWorker
 
-    try:
-        yield from found
-    except KilledWorker:
-        raise Refusal(f"--cluster {address}: the workers of one fold died again and again; see their logs") from None
-    except ImportError as error:
-        raise Refusal(_lacking(address, error)) from None
+    if isinstance(error, KilledWorker):
+        return Refusal(f"--cluster {address}: the workers of one fold died again and again; see their logs")
+    return Refusal(_lacking(address, error)) if isinstance(error, ImportError) else error
