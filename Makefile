@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble runs board augmentations clean
+.PHONY: help demo test ensemble sweep runs board augmentations clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -35,6 +35,9 @@ test: $(VENV)/made  ## check the style and the types, then run the tests
 ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
 	@test -f "ensembles/$(NAME).py" || { echo "make ensemble: NAME=$(NAME) is none of: $(basename $(notdir $(wildcard ensembles/*.py)))" >&2; exit 2; }
 	@$(PY) ensembles/$(NAME).py $(if $(FORCE),--force)
+
+sweep: $(VENV)/made  ## train a table of runs: make sweep TABLE=sweep.csv [DATA=DIR] [JOBS=N] [CLUSTER=tcp://host:port]
+	@$(PY) -m core.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.runs

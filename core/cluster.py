@@ -19,17 +19,20 @@ import queue
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import disk, orders
+from core import disk, foldrun, orders
 from core.refusal import Refusal
 
 ANSWER_SECONDS, WORKER_SECONDS = 5, 10
+#: For as long a network file system may show a folder as it was.
+FOLDER_SECONDS = 90
 
 
-def reach(address: str) -> None:
+def reach(address: str, jobs: int = 1) -> None:
     """See that the cluster is there, before anything is prepared for it.
 
     Raises:
@@ -37,6 +40,10 @@ def reach(address: str) -> None:
     """
     if not re.fullmatch(r"tcp://([^/:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
         raise Refusal(f"--cluster {address}: must be tcp://HOST:PORT, as dask scheduler prints it")
+    if jobs > 1:
+        raise Refusal(
+            f"--jobs {jobs}: is for this machine alone; with --cluster its workers decide, so give one of both"
+        )
     with _client(address) as client:
         if not client.ncores():
             _wait_for_worker(address, client)
@@ -66,18 +73,30 @@ def _wait_for_worker(address: str, client: Any) -> None:
 
 @contextlib.contextmanager
 def _client(address: str) -> Iterator[Any]:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise Refusal(f"--cluster {address}: needs dask; pip install -e '{disk.HOME}[cluster]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told in a line of ours
+    found: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=_connect, args=(address, found), daemon=True).start()
     try:
-        client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
-        raise Refusal(f"--cluster {address}: no scheduler answers there ({cause})") from None
+        client = found.get(timeout=2 * ANSWER_SECONDS)
+    except queue.Empty:
+        client = TimeoutError("something is there that is none")
+    if isinstance(client, ImportError):
+        raise Refusal(f"--cluster {address}: needs dask; pip install -e '{disk.HOME}[cluster]'")
+    if isinstance(client, Exception):
+        cause = (str(client).strip() or type(client).__name__).splitlines()[0][:100]
+        raise Refusal(f"--cluster {address}: no scheduler answers there ({cause})")
     with client:
         yield client
+
+
+def _connect(address: str, found: queue.Queue[Any]) -> None:
+    """In a thread, for a client waits for ever for the greeting of what is no scheduler."""
+    try:
+        from distributed import Client
+
+        found.put(Client(address, timeout=ANSWER_SECONDS, set_as_default=False))
+    except Exception as error:
+        found.put(error)
 
 
 def train_folds(address: str, file: Path, recipe: dict[str, Any], work: Path, folds: list[int], threads: int) -> None:
@@ -98,6 +117,14 @@ def train_folds(address: str, file: Path, recipe: dict[str, Any], work: Path, fo
                 if line not in told:
                     print(line, file=sys.stderr)
                 told.add(line)
+    end = time.monotonic() + FOLDER_SECONDS
+    for folder in (work / "folds" / str(fold) for fold in folds):
+        while not foldrun.finished(folder):
+            if time.monotonic() > end:
+                raise Refusal(
+                    f"--cluster {address}: trained {folder}, and it is not here; all machines need one folder"
+                )
+            time.sleep(1)
 
 
 def outcomes(address: str, todo: list[orders.Order]) -> Iterator[orders.Outcome]:

@@ -35,7 +35,7 @@ def train(file: str, recipe: Any, watched: bool = False) -> None:
     path = Path(file).resolve()
     name = naming.run_name(recipe)
     if recipe.cluster:
-        cluster.reach(recipe.cluster)
+        cluster.reach(recipe.cluster, recipe.jobs)
     there = recipe.device if recipe.cluster else device(recipe.device)  # a cluster's workers have their own
     recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=there)))
     with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:

@@ -55,7 +55,7 @@ class Display:
         self.folders = folders
         self.bars: dict[Path, Any] = {}
         self.shown: dict[tuple[Path, float], int] = {}
-        self.over = threading.Event()
+        self.over, self.turn = threading.Event(), threading.Lock()
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self._forget()
 
@@ -71,6 +71,13 @@ class Display:
             bar.close()
         self._forget()
 
+    def write(self, line: str) -> None:
+        """Print a line above the bars."""
+        from tqdm import tqdm
+
+        self._show()
+        tqdm.write(line)
+
     def _watch(self) -> None:
         while not self.over.wait(SECONDS / 2):
             self._show()
@@ -81,6 +88,10 @@ class Display:
                 path.unlink(missing_ok=True)
 
     def _show(self) -> None:
+        with self.turn:
+            self._show_all()
+
+    def _show_all(self) -> None:
         for folder, prefix in self.folders.items():
             for path in sorted(folder.glob(f"*/{NOTE}")):
                 if note := _read(path):

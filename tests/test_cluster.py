@@ -15,7 +15,7 @@ import pytest
 from distributed import Client
 
 from core import cluster as clusters
-from core import disk, record, runs
+from core import disk, record, runs, sweep
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -134,11 +134,21 @@ def test_a_cluster_that_loses_a_worker_half_way_ends_with_the_bytes_of_a_run_wit
     assert "Traceback" not in shown
 
 
-def test_a_refusal_of_a_worker_is_the_commands_and_nothing_stays(train, cluster):
+def test_a_refusal_of_a_worker_is_the_commands_and_a_worker_trains_whole_runs(
+    train, competition, cluster, tmp_path, capsys
+):
     cluster.workers("--nanny")
     with pytest.raises(Refusal, match=r"^the training loss became nan in phase joint; try a lower --lr$"):
         train(V5, "--lr", "1e30", "--optimizer", "sgd", "--cluster", cluster.address)
     assert not list(runs.root().rglob("*.json"))
+    straight = train(V5, name="straight")
+    table = tmp_path / "sweep.csv"
+    table.write_text("kernel,name\nv5_multitask,straight|swept\n")
+    sweep.main(table, sweep.Options(cluster=cluster.address), tiny(competition))
+    np.testing.assert_array_equal(runs.load("v5_multitask/swept").oof, straight.oof)
+    assert "v5_multitask/swept  fold 2/2  joint 1/1" in capsys.readouterr().out
+    with pytest.raises(Refusal, match="--jobs 2: is for this machine alone"):
+        train(V5, "--jobs", "2", "--cluster", cluster.address)
 
 
 def test_a_worker_without_the_project_is_told_what_to_do(cluster, tmp_path, monkeypatch):
