@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 import numpy as np
 
@@ -55,6 +56,7 @@ def test_two_jobs_share_a_terminal_and_find_what_one_does(train, competition, ho
         *tiny(competition, "--epochs", "2", "--name", "two", "--jobs", "2"),
     ]
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
     with subprocess.Popen([sys.executable, *map(str, words)], cwd=PROJECT, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         seen = b""
