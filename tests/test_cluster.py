@@ -21,6 +21,13 @@ from tests.conftest import PROJECT, tiny
 
 V5 = PROJECT / "kernels/v5_multitask/run.py"
 SECONDS = 60
+#: One of dask's programs, that ends with its owner: these must not outlive tests that are killed.
+PROGRAM = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+if __name__ == "__main__":
+    runpy.run_module("distributed.cli." + sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 
 
 def wait_for(found, seconds=SECONDS):
@@ -54,9 +61,10 @@ class Cluster:
         nowhere = {"RUNS": "/nowhere", "CACHE": "/nowhere", "MASK18_DATA": "/nowhere"}
         with open(self.log, "a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{program}", "--no-dashboard", *words],
+                [sys.executable, "-c", PROGRAM, program, "--no-dashboard", *words],
                 cwd=self.log.parent,
                 env={**os.environ, **nowhere, "PYTHONPATH": str(project)},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

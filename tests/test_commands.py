@@ -99,7 +99,13 @@ def test_help_and_a_wrong_flag_need_only_torch():
     assert not loaded & set(slow)
 
 
-@pytest.mark.parametrize("module", ["core.vote", "core.runs", "core.score", "core.record", "core.data", "core.recipe"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("core.vote", "core.runs", "core.score", "core.record", "core.data", "core.recipe"),
+        *("core.cluster", "core.orders", "core.display"),
+    ],
+)
 def test_what_votes_and_reads_is_free_of_torch(module):
     seen = subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print('torch' in sys.modules)"],
