@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu sweep clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -37,6 +37,9 @@ ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
 
 scored: $(VENV)/made  ## write down what the competition said: make scored NAME=final PUBLIC_F1=0.7861 [PUBLIC_ACC= PRIVATE_F1= PRIVATE_ACC= NOTE=]
 	@$(PY) -m core.leaderboard "$(NAME)" $(if $(PUBLIC_F1),--public-f1 $(PUBLIC_F1)) $(if $(PUBLIC_ACC),--public-acc $(PUBLIC_ACC)) $(if $(PRIVATE_F1),--private-f1 $(PRIVATE_F1)) $(if $(PRIVATE_ACC),--private-acc $(PRIVATE_ACC)) $(if $(DATE),--date $(DATE)) $(if $(NOTE),--note "$(NOTE)")
+
+sweep: $(VENV)/made  ## train a table of runs: make sweep TABLE=sweep.csv [DATA=DIR] [JOBS=N] [CLUSTER=tcp://host:port]
+	@$(PY) -m core.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.runs

@@ -1,7 +1,6 @@
-"""Every fold of a kernel that is not finished: one after the other, or side by side.
+"""Every fold of a kernel that is not finished: one after the other, side by side, in ranks, or on other machines.
 
 Only (kernel path, recipe as a dict, fold number) crosses a process border; a worker loads the kernel by its path.
-Under torchrun rank 0 does all that is done here, and each fold is trained by all ranks together.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import functools
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,15 +18,34 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import augment, batches, checkpoint, data, disk, foldrun, folds, images, naming, ranks, record, runs, score
+from core import (
+    augment,
+    batches,
+    checkpoint,
+    cluster,
+    data,
+    disk,
+    foldrun,
+    folds,
+    images,
+    naming,
+    ranks,
+    record,
+    rehearsal,
+    runs,
+    score,
+)
+from core.display import Display
 from core.refusal import Refusal
 from core.table import Table
 
 SMOKE_PEOPLE = 24
 
 
-def train(file: str, recipe: Any) -> None:
+def train(file: str, recipe: Any, watched: bool = False) -> None:
     """Train what is left of this kernel's run with this recipe, then report it.
+
+    `watched`: another process shows the progress.
 
     Raises:
         Refusal: anything wrong with data, recipe, machine or run, before training where it can be known.
@@ -37,33 +55,23 @@ def train(file: str, recipe: Any) -> None:
     with ranks.joined():
         if ranks.first():
             with ranks.leading():
-                _lead(path, naming.run_name(recipe), _here(path, recipe))
+                _lead(path, naming.run_name(recipe), rehearsal.carried_out(load(path), recipe), watched)
         else:
             for task in ranks.heard():
-                given = asdict(_here(path, recipe))
+                given = asdict(rehearsal.carried_out(load(path), recipe))
                 train_fold(str(path), given, **task, threads=torch.get_num_threads())
 
 
-def _here(path: Path, recipe: Any) -> Any:
-    """The recipe as this machine carries it out."""
-    recipe = load(path).Recipe(**asdict(replace(_tiny(recipe), device=device(recipe.device))))
-    if recipe.batch % ranks.world():
-        raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
-    if ranks.world() > 1 and recipe.jobs > 1:
-        raise Refusal(f"--jobs {recipe.jobs}: all ranks train one fold together; leave --jobs out under torchrun")
-    return recipe
-
-
-def _lead(path: Path, name: str, recipe: Any) -> None:
+def _lead(path: Path, name: str, recipe: Any, watched: bool) -> None:
     """The whole run, as the one process that writes it."""
     with record.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
         table, dealt = prepared(recipe)
         for note in table.notes:
             print(note, file=sys.stderr)
-        _rehearse(load(path), recipe, work)
+        rehearsal.rehearse(load(path), recipe, work)
         record.begin(work, path, naming.results(recipe), table, dealt, recipe.force or recipe.smoke)
         try:
-            _train_folds(path, recipe, work, int(dealt.max()) + 1)
+            _train_folds(path, recipe, work, int(dealt.max()) + 1, watched)
         except Refusal:
             if not record.begun(work):
                 record.discard(work)
@@ -73,9 +81,7 @@ def _lead(path: Path, name: str, recipe: Any) -> None:
             raise
         record.join(work, dealt, len(table.test))
         _report(work, table.root)
-        machine = {"device": _device_name(recipe.device), "threads": torch.get_num_threads(), "jobs": recipe.jobs}
-        machine["ranks"] = ranks.world()
-        about = record.end(work, table, dealt, machine)
+        about = record.end(work, table, dealt, rehearsal.machine(recipe))
     print(f"out of fold  {score.line(about['scores'])}")
     print(f"wrote {runs.root() / path.parent.name / name}")
 
@@ -90,20 +96,39 @@ def _report(work: Path, root: Path) -> None:
         print(f"the report was not drawn: {error}; try python -m core.plots", file=sys.stderr)
 
 
-def _train_folds(path: Path, recipe: Any, work: Path, number: int) -> None:
+def _train_folds(path: Path, recipe: Any, work: Path, number: int, watched: bool) -> None:
     from joblib import Parallel, delayed
 
     todo = [fold for fold in range(number) if not foldrun.finished(work / "folds" / str(fold))]
+    if recipe.cluster and todo:
+        with Display({work / "folds": ""}):
+            cluster.train_folds(recipe.cluster, path, asdict(recipe), work, todo, torch.get_num_threads())
+        return
     jobs = min(recipe.jobs, len(todo)) or 1
-    given = asdict(recipe)
-    Parallel(n_jobs=jobs)(
-        delayed(train_fold)(str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads())
-        for at, fold in enumerate(todo)
-    )
+    given, alone = asdict(recipe), jobs == 1 and not watched
+    with nullcontext() if jobs == 1 else Display({work / "folds": ""}):
+        Parallel(n_jobs=jobs)(
+            delayed(train_fold)(
+                str(path), given, fold, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads(), not alone
+            )
+            for at, fold in enumerate(todo)
+        )
 
 
-def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: int, threads: int) -> None:
-    """Train one fold and write its probabilities, with the same threads whatever the number of jobs."""
+def train_fold(
+    file: str,
+    given: dict[str, Any],
+    number: int,
+    work: str,
+    after: int,
+    threads: int,
+    watched: bool = False,
+    wait: bool = False,
+) -> None:
+    """Train one fold and write its probabilities, with the same threads whatever the number of jobs.
+
+    `watched`: another process shows its progress; `wait`: for a process that still trains it, and may finish it.
+    """
     ranks.tell({"number": number, "work": work, "after": after})
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
@@ -113,8 +138,10 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)
     board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
-    run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device)
-    with _owned(folder, f"fold {number} of {work}"):
+    run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device, watched)
+    with _owned(folder, f"fold {number} of {work}", wait):
+        if wait and foldrun.finished(folder):
+            return
         torch.manual_seed(batches.seed(recipe.seed, number))
         held, test = kernel.fit_fold(recipe, table, fold, run)
         if ranks.first():
@@ -123,12 +150,12 @@ def train_fold(file: str, given: dict[str, Any], number: int, work: str, after: 
 
 
 @contextmanager
-def _owned(folder: Path, what: str) -> Iterator[None]:
+def _owned(folder: Path, what: str, wait: bool) -> Iterator[None]:
     """Rank 0 holds the fold for all."""
     if not ranks.first():
         yield
         return
-    with disk.lock(folder / ".lock", what):
+    with disk.lock(folder / ".lock", what, wait):
         disk.sweep(folder)
         yield
 
@@ -153,44 +180,3 @@ def load(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _tiny(recipe: Any) -> Any:
-    """--smoke: the same recipe on few people, small images, two folds and one epoch."""
-    return (
-        replace(recipe, folds=min(recipe.folds, 2), epochs=1, batch=min(recipe.batch, 8), scale=min(recipe.scale, 0.2))
-        if recipe.smoke
-        else recipe
-    )
-
-
-def _rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
-    """Build the net and show it a batch: what it cannot do, and too little disk, is said before training."""
-    net = kernel.Net(recipe.backbone, recipe.weights)
-    height, width = images.net_size(recipe.crop, recipe.scale)
-    try:
-        kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, height, width, dtype=torch.uint8))
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        cause = str(error).strip().splitlines()[0][:100]
-        raise Refusal(
-            f"--backbone {recipe.backbone}: cannot see {height}x{width} pixels in batches of {recipe.batch} ({cause})"
-        ) from None
-    disk.require_room(work, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
-
-
-def device(asked: str) -> str:
-    """`auto` is the GPU if there is one; under torchrun each rank has its own. Refuses a device that is not there."""
-    if asked == "auto":
-        asked = "cuda" if torch.cuda.is_available() else "cpu"
-    if asked == "cuda" and ranks.world() > 1:
-        asked = f"cuda:{ranks.local()}"
-    kind, _, index = asked.partition(":")
-    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
-        raise Refusal(f"--device {asked}: must be auto, cpu, cuda or cuda:NUMBER")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise Refusal(f"--device {asked}: this machine has {torch.cuda.device_count()} GPUs; give --device cpu")
-    return asked
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"

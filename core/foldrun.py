@@ -14,7 +14,10 @@ from core import disk
 
 @dataclass(frozen=True)
 class FoldRun:
-    """One fold's place in a run: `fold` of `folds`, its folder, its curves, and how many folds come `after` it here."""
+    """One fold's place in a run: `fold` of `folds`, its folder, its curves, and how many folds come `after` it here.
+
+    `watched`: another process shows its progress.
+    """
 
     folder: Path
     board: Path
@@ -23,6 +26,7 @@ class FoldRun:
     after: int
     seed: int
     device: str
+    watched: bool = False
 
     def log(self, row: dict[str, Any]) -> None:
         """Add an epoch to log.jsonl."""

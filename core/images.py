@@ -45,10 +45,14 @@ def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
 
 
+def caches() -> Path:
+    """$CACHE, else .cache in the project."""
+    return Path(os.environ.get("CACHE") or disk.HOME / ".cache")
+
+
 def cache(root: Path) -> Path:
-    """Where what is derived from a data folder is kept: $CACHE, else .cache in the project."""
-    base = Path(os.environ.get("CACHE") or disk.HOME / ".cache")
-    return base / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
+    """Where what is derived from a data folder is kept."""
+    return caches() / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
 
 
 def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> Store:

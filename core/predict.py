@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from core import augment, crossval, data, disk, images, labels, loop, recipe, runs
+from core import augment, crossval, data, disk, images, labels, loop, recipe, rehearsal, runs
 from core.refusal import Refusal
 from core.table import Rows
 
@@ -66,7 +66,7 @@ def _probs(run: runs.Run, files: list[Path], options: Options) -> Iterator[np.nd
     from tqdm import tqdm
 
     kernel = crossval.load(run.folder / "run.py")
-    nets = [net.to(crossval.device(options.device)) for net in networks(run)]
+    nets = [net.to(rehearsal.device(options.device)) for net in networks(run)]
     asked = run.about["recipe"]
     crop, scale = tuple(asked["crop"]), asked["scale"]
     size, whole = images.net_size(crop, scale), augment.needs_whole_frame(asked["augmentations"])

@@ -1,9 +1,13 @@
-"""What a fold shows while it trains: a bar on a terminal, a line per epoch anywhere, curves and the run's log."""
+"""What a fold shows while it trains: a bar on a terminal, a line per epoch anywhere, curves and the run's log.
+
+A fold that another process watches leaves bar and lines to that one's display.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from core.display import Note
 from core.foldrun import FoldRun
 from core.phase import Phase
 
@@ -30,13 +34,11 @@ class Progress:
             if (number, epoch) <= done
         ]
         self.curves = Curves(run.board, run.keep_log(places))
-        self.bar = tqdm(
-            total=self.total,
-            initial=passed,
-            desc=f"fold {run.fold + 1}/{run.folds}",
-            unit="img",
-            disable=None,
-            leave=False,
+        name = f"fold {run.fold + 1}/{run.folds}"
+        self.bar = (
+            Note(run.folder, name, passed, self.total)
+            if run.watched
+            else tqdm(total=self.total, initial=passed, desc=name, unit="img", disable=None, leave=False)
         )
         self.left = self.total - passed
 

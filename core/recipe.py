@@ -34,12 +34,13 @@ class Protocol:
     smoke: bool = False  # a tiny run, to see that everything works
     device: str = "auto"  # auto, cpu, cuda, cuda:1
     workers: Whole = 2  # processes that augment
-    jobs: Count = 1  # folds trained side by side
+    jobs: Count = 1  # folds trained side by side on this machine
+    cluster: str = ""  # tcp://host:port of a Dask scheduler, whose workers train the folds; core/cluster.py says how
     force: bool = False  # train a finished run again, or start one over that differs
 
 
 #: What never changes a result, so never names a run.
-MACHINE = ("device", "workers", "jobs", "force")
+MACHINE = ("device", "workers", "jobs", "cluster", "force")
 #: Where a run goes and what it reads: known by its place and its digests instead.
 ELSEWHERE = ("data", "name", "smoke")
 

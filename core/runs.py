@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,12 +133,13 @@ def finished() -> list[dict[str, Any]]:
     return [_about(name, folder / "run.json") | {"path": name} for name, folder in folders("run.json")]
 
 
-def table() -> None:
-    """Print every run, best out-of-fold macro F1 first; unfinished ones last."""
+def table(only: Collection[str] | None = None) -> None:
+    """Print every run, or only these, best out-of-fold macro F1 first; unfinished ones last."""
     rows: list[tuple[str, ...]] = [
         ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes")
     ]
-    scored = sorted(finished(), key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
+    asked = [about for about in finished() if only is None or about["path"] in only]
+    scored = sorted(asked, key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
     for about in scored:
         found = about["scores"]
         shown = ["no score"] + [""] * 5
@@ -151,7 +153,7 @@ def table() -> None:
             ]
         rows.append((about["path"], *shown, f"{about['training_seconds'] / 60:.1f}"))
     for name, folder in folders("start.json"):
-        if not (folder / "run.json").is_file():
+        if not (folder / "run.json").is_file() and (only is None or name in only):
             done = len(list(folder.glob("folds/*/test.npy")))
             rows.append((name, f"unfinished, {done} folds done", "", "", "", "", "", ""))
     if len(rows) == 1:

@@ -120,6 +120,7 @@ def test_help_and_a_wrong_flag_need_only_torch():
     [
         f"core.{name}"
         for name in "vote submission leaderboard expression greedy audit runs score record data recipe".split()
+        + "cluster orders display".split()
     ],
 )
 def test_what_votes_and_reads_is_free_of_torch(module):

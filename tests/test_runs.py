@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, loop, predict, provenance, recipe, record, runs
+from core import crossval, disk, loop, predict, provenance, recipe, record, rehearsal, runs
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -203,7 +203,7 @@ def test_smoke_runs_are_tiny_and_replaced(train, home, competition):
 )
 def test_a_device_that_is_not_there_is_refused(asked, says):
     with pytest.raises(Refusal, match=says):
-        crossval.device(asked)
+        rehearsal.device(asked)
 
 
 def test_the_table_and_the_difference_of_runs(train, command):

@@ -25,7 +25,7 @@ import psutil
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import batches, crossval, data, images, labels, loop, people, recipe, resample, step
+from core import batches, crossval, data, images, labels, loop, people, recipe, rehearsal, resample, step
 from core.ahead import ahead
 from core.table import Rows, Table
 
@@ -267,7 +267,7 @@ def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
 
 
 def main(options: Options) -> None:
-    device = torch.device(crossval.device(options.device))
+    device = torch.device(rehearsal.device(options.device))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["CACHE"] = f"{scratch}/cache"

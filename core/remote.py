@@ -1,0 +1,47 @@
+"""The process that carries out an order of `core.orders`: a fold, or a whole run.
+
+The order is a line of JSON on stdin, which its owner then keeps open: when it closes, because the owner has died, so
+does this process. A Refusal is the last line on stderr, with exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from core import crossval
+from core.refusal import Refusal
+
+
+def main() -> None:
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_owner, daemon=True).start()
+    try:
+        _carry_out(order)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
+
+
+def _carry_out(order: dict[str, Any]) -> None:
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in order["recipe"].items()}
+    if "fold" in order:
+        where = order["fold"], order["work"], order["after"], order["threads"]
+        crossval.train_fold(order["file"], given, *where, watched=True, wait=True)
+    else:
+        kernel = crossval.load(Path(order["file"]))
+        crossval.train(order["file"], kernel.Recipe(**given), watched=True)
+
+
+def _end_with_owner() -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock a forked loader worker would inherit
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
