@@ -83,6 +83,7 @@ def _section(
         "images": shown,
         "pictures": pictures,
         "no_pictures": None if pictures or not shown else _no_pictures(root),
+        "opened": _first_dispute(found),
         "names": [one.name for one in found.submissions],
         "disputes": {
             f"{pair[0]}-{pair[1]}": _dispute(found, pair) for pair in combinations(range(len(found.submissions)), 2)
@@ -112,6 +113,13 @@ def _pair(found: Comparison, pair: Pair) -> dict[str, Any]:
         "verdict": verdict,
         "told": found.differences[pair],
     }
+
+
+def _first_dispute(found: Comparison) -> int:
+    """The submission that is set against the best when the page opens: the next one that is not its twin."""
+    others = range(1, len(found.submissions))
+    differing = (which for which in others if any(len(found.disputed((0, which), part)) for part in ("test", "train")))
+    return next(differing, 1)
 
 
 def _dispute(found: Comparison, pair: Pair) -> str:
