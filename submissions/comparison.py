@@ -45,11 +45,15 @@ class Comparison:
         """The out-of-fold summary that was written with the submission; None if too few people were held out."""
         return self.submissions[which].about["tree"]["oof"]
 
+    def answered(self, which: int) -> tuple[int, int]:
+        """How many training rows the submission answers out of fold, and how many there are."""
+        oof = self.submissions[which].oof
+        return int((oof >= 0).sum()), len(oof)
+
     def coverage(self, which: int) -> str:
-        """How many training rows the score counts, and of how many if not of all."""
-        found, every = self.scores(which), len(self.submissions[which].oof)
-        counted = found["images"] if found else int((self.submissions[which].oof >= 0).sum())
-        return f"{counted}" if counted == every else f"{counted} of {every}"
+        """The rows that the score counts: "2100", or "1050 of 2100"."""
+        some, every = self.answered(which)
+        return f"{some}" if some == every else f"{some} of {every}"
 
     @cached_property
     def agreement(self) -> np.ndarray:

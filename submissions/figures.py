@@ -30,14 +30,18 @@ def agreement(found: Comparison) -> Figure:
 
 
 def class_f1(found: Comparison) -> Figure:
-    """(18, k) out-of-fold F1 of each class, each class's best in bold."""
-    told = [found.scores(which) for which in range(len(found.submissions))]
-    kept = [which for which, scores in enumerate(told) if scores]
-    z = [[scores["class_f1"][label] for scores in told if scores] for label in range(18)]
-    text = [[_bold(f"{value:.2f}", value == max(row) > min(row)) for value in row] for row in z]
+    """(18, k) out-of-fold F1 of each class; in bold each class's best of those that answer every row."""
+    told = {which: scores for which in range(len(found.submissions)) if (scores := found.scores(which))}
+    whole = [which for which in told if len(set(found.answered(which))) == 1]
+    best = [max((told[which]["class_f1"][label] for which in whole), default=2.0) for label in range(18)]
+    z = [[scores["class_f1"][label] for scores in told.values()] for label in range(18)]
+    text = [
+        [_bold(f"{z[label][at]:.2f}", which in whole and z[label][at] == best[label]) for at, which in enumerate(told)]
+        for label in range(18)
+    ]
     names = _numbered(found)
-    hover = [[names[which] for which in kept]] * 18
-    map_ = go.Heatmap(z=z, x=[str(which + 1) for which in kept], y=_classes(), text=text, customdata=hover)
+    hover = [[names[which] for which in told]] * 18
+    map_ = go.Heatmap(z=z, x=[str(which + 1) for which in told], y=_classes(), text=text, customdata=hover)
     map_.update(zmin=0, zmax=1, hovertemplate="%{customdata}<br>%{y}<br>F1 %{z:.4f}<extra></extra>")
     return _heat_map(map_, CELL)
 
