@@ -62,9 +62,8 @@ def against_board(found: Comparison, board: dict[str, leaderboard.Line]) -> Figu
     drawn.update_xaxes(title="out-of-fold macro F1")
     drawn.update_yaxes(title="leaderboard macro F1")
     drawn.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "width": 1}, layer="below")
-    both = [value for trace in drawn.data for value in (*trace.x, *trace.y)]
     drawn.update_xaxes(range=_around([end for trace in drawn.data for end in _ends(trace)]))
-    drawn.update_yaxes(range=_around(both))
+    drawn.update_yaxes(range=_around([value for trace in drawn.data for value in trace.y]))
     drawn.update_layout(height=360, margin={"l": 60, "r": 16, "t": 12, "b": 52}, legend={"orientation": "h", "y": 1.1})
     return _plain(drawn)
 
@@ -80,8 +79,8 @@ def _points(points: list[tuple[str, str, list[float], float]], name: str, symbol
         hovertext=names,
         name=name,
         mode="markers+text",
-        textposition="top center" if symbol == "circle" else "bottom center",
-        marker={"symbol": symbol, "size": 10},
+        textposition="middle center",
+        marker={"symbol": symbol, "size": 20 if symbol == "circle" else 23, "line": {"width": 1}},
         error_x={"array": high, "arrayminus": low, "thickness": 1, "width": 3},
         cliponaxis=False,
         hovertemplate=f"%{{hovertext}}<br>out of fold %{{x:.4f}}<br>{name} %{{y:.4f}}<extra></extra>",

@@ -41,7 +41,11 @@ function draw(place, figure) {
   for (const shape of layout.shapes ?? []) shape.line.color = colour("--quiet");
   traces.forEach((trace, number) => {
     if (trace.type === "heatmap") Object.assign(trace, { colorscale: [[0, colour("--cold")], [1, colour("--warm")]], textfont: { color: colour("--ink"), size: 12 } });
-    else trace.marker.color = trace.error_x.color = colour(number ? "--second" : "--accent");
+    else {
+      trace.marker.color = trace.error_x.color = colour(number ? "--second" : "--accent");
+      trace.marker.line.color = colour("--card");
+      trace.textfont = { color: colour("--card"), size: 12 };
+    }
   });
   if (layout.meta) Object.assign(place.style, { minWidth: `${layout.meta.least}px`, maxWidth: `${layout.meta.most}px` });
   Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false });
