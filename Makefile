@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu sweep clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -34,6 +34,9 @@ test: $(VENV)/made  ## check the style and the types, then run the tests
 
 ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
 	@$(PY) -m core.vote "$(NAME)" $(if $(FORCE),--force)
+
+compare: $(VENV)/made  ## compare the submissions here and in submissions/index.html: make compare [NAMES="final hard_v4"] [DATA=data]
+	@$(PY) submissions/compare.py $(NAMES) $(if $(DATA),--data "$(DATA)")
 
 scored: $(VENV)/made  ## write down what the competition said: make scored NAME=final PUBLIC_F1=0.7861 [PUBLIC_ACC= PRIVATE_F1= PRIVATE_ACC= NOTE=]
 	@$(PY) -m core.leaderboard "$(NAME)" $(if $(PUBLIC_F1),--public-f1 $(PUBLIC_F1)) $(if $(PUBLIC_ACC),--public-acc $(PUBLIC_ACC)) $(if $(PRIVATE_F1),--private-f1 $(PRIVATE_F1)) $(if $(PRIVATE_ACC),--private-acc $(PRIVATE_ACC)) $(if $(DATE),--date $(DATE)) $(if $(NOTE),--note "$(NOTE)")

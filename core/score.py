@@ -97,22 +97,33 @@ def paired(true: np.ndarray, one: np.ndarray, other: np.ndarray, people: np.ndar
     """
     both = (one >= 0) & (other >= 0)
     true, one, other, people = true[both], one[both], other[both], people[both]
-    draws = f1_draws(true, one, people) - f1_draws(true, other, people)
-    low, high = np.quantile(draws, (0.025, 0.975))
     return {
         "difference": macro_f1(true, one) - macro_f1(true, other),
-        "low": float(low),
-        "high": float(high),
-        "better": float((draws > 0).mean() + (draws == 0).mean() / 2),
+        **ahead(f1_draws(true, one, people) - f1_draws(true, other, people)),
         "people": len(np.unique(people)),
     }
 
 
+def ahead(draws: np.ndarray) -> dict[str, float]:
+    """low, high and `better` of `paired`, from (DRAWS,) differences over the same people."""
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return {
+        "low": float(low),
+        "high": float(high),
+        "better": float((draws > 0).mean() + (draws == 0).mean() / 2),
+    }
+
+
 def verdict(better: float) -> str:
-    """In words, for a share of draws: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %."""
-    if better >= 0.95:
-        return f"better with {better * 100:.0f} %"
-    return f"worse with {100 - better * 100:.0f} %" if better <= 0.05 else "can't tell"
+    """In words, for a share of draws: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %.
+
+    No number of draws makes it certain, so what would be rounded to 100 % is "over 99 %".
+    """
+    share = max(better, 1 - better)
+    if share < 0.95:
+        return "can't tell"
+    sure = f"{share * 100:.0f} %" if share < 0.995 else "over 99 %"
+    return f"{'better' if better > 0.5 else 'worse'} with {sure}"
 
 
 def honest(rows: Any, probs: np.ndarray) -> dict[str, Any] | None:
