@@ -133,7 +133,7 @@ def train_fold(
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
     kernel = load(Path(file))
-    recipe = kernel.Recipe(**given)
+    recipe = kernel.Recipe(**{**given, "device": rehearsal.device(given["device"])})  # a cluster's is its worker's
     table, dealt = prepared(recipe)
     fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
     folder = Path(work) / "folds" / str(number)

@@ -19,9 +19,9 @@ def carried_out(kernel: ModuleType, recipe: Any) -> Any:
     Raises:
         Refusal: a device, a cluster or a share of the batch that cannot be had.
     """
-    for flag, given in (("jobs", recipe.jobs > 1), ("cluster", recipe.cluster)):
-        if ranks.world() > 1 and given:
-            raise Refusal(f"--{flag}: all ranks train one fold together; leave --{flag} out under torchrun")
+    for flag, given in (("jobs", recipe.jobs), ("cluster", recipe.cluster)):
+        if ranks.world() > 1 and given not in (1, ""):
+            raise Refusal(f"--{flag} {given}: all ranks train one fold together; leave --{flag} out under torchrun")
     if recipe.batch % ranks.world():
         raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
     if recipe.cluster:
