@@ -167,7 +167,9 @@ def test_a_worker_without_the_project_is_told_what_to_do(cluster, tmp_path, monk
     (tmp_path / "another/core/__init__.py").touch()
     (tmp_path / "another/core/cluster.py").write_text("import dask_that_is_not_installed\n")
     cluster.workers("--no-nanny", project=tmp_path / "another")
-    with pytest.raises(Refusal, match=r"lacks what it needs .*No module named 'dask_that_is_not_installed'.*; there, pip install -e"):
+    with pytest.raises(
+        Refusal, match=r"lacks what it needs .*No module named 'dask_that_is_not_installed'.*; there, pip install -e"
+    ):
         clusters.reach(cluster.address)
 
 

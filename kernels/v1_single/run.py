@@ -6,8 +6,8 @@ else the centre crop of the same size. What it is good at, as all versions are, 
 
     python kernels/v1_single/run.py --backbone effb0
 
-Out-of-fold / test macro F1: 0.371 / 0.568 on 300 photographed people, 2.0 min; 0.586 / 0.583 on drawn ones, 1.2 min.
-That is lite0 at 3 epochs on two CPU cores, the same flags for all five (tests/benchmarks/five.py).
+Out-of-fold / test macro F1: 0.351 / 0.506 on 300 photographed people, 5.2 min; 0.595 / 0.587 on drawn ones, 1.4 min.
+That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py).
 """
 
 from dataclasses import dataclass

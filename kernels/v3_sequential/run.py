@@ -3,8 +3,8 @@ that the stages before it relied on, so the order of the tasks changes the resul
 
     python kernels/v3_sequential/run.py --backbone effb0 --order mask,gender,age
 
-Out-of-fold / test macro F1: 0.086 / 0.132 on 300 photographed people, 8.1 min; 0.190 / 0.182 on drawn ones, 3.3 min.
-That is lite0 at 3 epochs on two CPU cores, the same flags for all five (tests/benchmarks/five.py).
+Out-of-fold / test macro F1: 0.102 / 0.127 on 300 photographed people, 13.1 min; 0.178 / 0.172 on drawn ones, 4.1 min.
+That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py).
 """
 
 from dataclasses import dataclass

@@ -10,9 +10,8 @@ ensemble beside its members, out of fold and on the hidden test, then hard again
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from five import shown
+from five import against, said, shown
 
 from core import score
 from core.nodes import Node
@@ -45,11 +44,6 @@ def votes(name: str) -> Votes:
     }
 
 
-def said(vote: Node, part: str) -> np.ndarray:
-    probs = vote.probs(part)
-    return np.where(np.isnan(probs[:, 0]), -1, probs.argmax(1))
-
-
 def row(title: str, vote: Node, truth: pd.DataFrame) -> str:
     """Markdown: macro F1 out of fold and on test with intervals, and test accuracy."""
     rows = next(vote.leaves()).loaded.rows
@@ -57,18 +51,6 @@ def row(title: str, vote: Node, truth: pd.DataFrame) -> str:
     test = score.summary(truth["ans"].to_numpy(), said(vote, "test"), truth["person"].to_numpy())
     part = f", {seen['people']} people" if seen and seen["people"] < rows["person"].nunique() else ""
     return f"| {title} | {shown(seen['macro_f1']) + part if seen else ''} | {shown(test['macro_f1'])} | {test['accuracy'][0]:.3f} |"
-
-
-def against(title: str, one: Node, other: Node, truth: pd.DataFrame) -> str:
-    """Markdown: the paired difference in macro F1 out of fold and on test, and what it says."""
-    rows = next(one.leaves()).loaded.rows
-    parts = {"oof": (rows["label"], rows["person"]), "test": (truth["ans"], truth["person"])}
-    cells = []
-    for part, (true, people) in parts.items():
-        found = score.paired(true.to_numpy(), said(one, part), said(other, part), people.to_numpy())
-        interval = f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-        cells.append(f"{interval}, {score.verdict(found['better'])}")
-    return f"| {title} | {' | '.join(cells)} |"
 
 
 def main(data: str, name: str) -> None:
