@@ -15,6 +15,8 @@ from core import disk
 from core.refusal import Refusal
 from core.table import Table
 
+#: Files that a decoding thread takes at a time: handing over one by one costs as much as decoding.
+CHUNK = 32
 JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
@@ -98,9 +100,13 @@ def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], s
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     try:
         array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
-        work = (delayed(_fill)(array[at], file, crop, scale, whole) for at, file in enumerate(files))
-        filled = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work)
-        wrong = [line for line in tqdm(filled, "decoding", len(files), unit="img", disable=None) if line]
+        some = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
+        work = (delayed(_fill)(array[each], files[each], crop, scale, whole) for each in some)
+        wrong: list[str] = []
+        with tqdm(desc="decoding", total=len(files), unit="img", disable=None) as bar:
+            for lines in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work):
+                wrong += filter(None, lines)
+                bar.update(len(lines))
         if wrong:
             raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()
@@ -109,14 +115,19 @@ def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], s
         beside.unlink(missing_ok=True)
 
 
-def _fill(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float, whole: bool) -> str:
-    """Write one image where it belongs; returns what is wrong with it, so that all that are wrong can be counted."""
+def _fill(places: np.ndarray, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> list[str]:
+    """Write images where they belong; says of each what is wrong with it, so that all that are wrong can be counted."""
+    return [_fill_one(*each, crop, scale, whole) for each in zip(places, files, strict=True)]
+
+
+def _fill_one(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float, whole: bool) -> str:
     try:
         image = prepare(file, crop, scale, whole)
     except Refusal as refusal:
         return str(refusal)
     if image.shape != place.shape:
-        return f"{file}: is {image.shape[0]}x{image.shape[1]} where others are {place.shape[0]}x{place.shape[1]}; frames must be of one size"
+        sizes = " where others are ".join(f"{height}x{width}" for height, width, _ in (image.shape, place.shape))
+        return f"{file}: is {sizes}; frames must be of one size"
     place[:] = image
     return ""
 

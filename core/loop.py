@@ -132,7 +132,8 @@ def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.n
 
 
 def _smaller(batch: int) -> str:
-    return f"at --batch {batch}; try --batch {max(1, batch // 2)}, or a smaller --scale"
+    smaller = f"--batch {batch // 2}, or " if batch > 1 else ""
+    return f"at --batch {batch}; try {smaller}a smaller --scale"
 
 
 @contextmanager

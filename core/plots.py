@@ -136,7 +136,7 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
             axes.axvline(boundary - 0.5, color="crimson", linestyle="--", label=f"training boundary {boundary}")
     above.set(title=f"age group right, by true age: {right.mean():.3f} over all", ylabel="share right", ylim=(0, 1.02))
     below.set(xlabel="true age in years", ylabel="images")
-    above.legend(loc="lower left")
+    figure.legend(*above.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
 

@@ -8,6 +8,7 @@ the core that can refuse, so an expression at module level in an ensemble is cov
 """
 
 import errno
+import os
 import sys
 from typing import NoReturn
 
@@ -33,6 +34,8 @@ def _one_line(kind, error, trace) -> None:
         _refuse(str(error))
     if issubclass(kind, OSError) and error.errno in PLACES:
         _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); mend it or name another place")
+    if issubclass(kind, BrokenPipeError):  # whoever read the output has read enough, as in `… | head`
+        os._exit(141)
     if issubclass(kind, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
