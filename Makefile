@@ -64,7 +64,7 @@ augmentations: $(VENV)/made  ## draw what each augmentation does to one face: do
 bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (3 minutes on two cores)
 	$(PY) -m tests.benchmarks.inputs
 
-growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (10 minutes on two cores)
+growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.growth
 bench-gpu: $(VENV)/made  ## measure training and predicting on one GPU against the usual loop: make bench-gpu [FLAGS="--batches 16"]
 	$(PY) tests/benchmarks/gpu.py $(FLAGS)

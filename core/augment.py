@@ -57,7 +57,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
         "fog": lambda: Fog(alpha_coef=0.08, fog_coef_range=(0.3, 0.6)),
         "color_jitter": lambda: A.ColorJitter((0.8, 1.2), (0.8, 1.2), (0.8, 1.2), (-0.05, 0.05)),
         "clahe": lambda: A.CLAHE(clip_limit=(1, 4), tile_grid_size=(8, 8)),
-        "elastic": lambda: A.ElasticTransform(alpha=40, sigma=6, border_mode=mirror),
+        "elastic": lambda: A.ElasticTransform(alpha=150, sigma=6, border_mode=mirror),
         "grid_distortion": lambda: A.GridDistortion(num_steps=5, distort_limit=(-0.3, 0.3), border_mode=mirror),
         "shift_scale_rotate": lambda: A.Affine(
             translate_percent=(-0.06, 0.06), scale=(0.9, 1.1), rotate=(-20, 20), border_mode=mirror
