@@ -69,6 +69,7 @@ def begin(work: Path, file: Path, recipe: dict[str, Any], table: Table, folds: n
         "recipe": recipe,
         "source": provenance.sources(file),
         "weights": disk.digest(weights) if weights.is_file() else None,
+        "reused": runs.load(recipe["reuse"]).about["sha256"] if recipe.get("reuse") else None,
         **table.digests(),
     }
     if (work / "start.json").is_file():
@@ -109,6 +110,8 @@ def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None
             return f"another {name} than the present one"
     if there["weights"] != here["weights"]:
         return "other bytes in its --weights file"
+    if there.get("reused") != here["reused"]:
+        return "another state of the run that it reuses"
     changed = [field for field in ("rows", "ages", "labels") if there[field] != here[field]]
     return f"other {changed[0]} than --data has now" if changed else None
 

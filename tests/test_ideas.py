@@ -191,6 +191,10 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
         np.testing.assert_allclose(new[0], old[0], atol=1e-6)
         np.testing.assert_allclose(new[1], old[1], atol=1e-6)
         assert np.abs(new[2] - old[2]).max() > 1e-4
+    (again.folder / "run.json").unlink()
+    train(path, "--seed", "1", "--force", name="whole")
+    with pytest.raises(Refusal, match="an unfinished run with another state of the run that it reuses"):
+        train(path, "--tasks", "age", "--reuse", "v4_separate/whole", "--lr", "1e-2", name="again")
     with pytest.raises(Refusal, match="held out other rows than this run's"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/whole", "--folds", "3", name="other")
     with pytest.raises(Refusal, match="v4_separate/nowhere: is no run"):
