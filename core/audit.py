@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import shlex
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,4 @@ def _draw(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, int]) -
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or (sys.argv[1].startswith("-") and sys.argv[1] not in ("-h", "--help")):
-        raise Refusal("needs a run: python -m core.audit KERNEL/NAME [--data DIR] [--sure 0.9]")
-    is_help = sys.argv[1] in ("-h", "--help")
-    main(sys.argv[1], recipe.parse(Options, sys.argv[1 if is_help else 2 :]))
+    main(*recipe.parse_named(Options, "a run: python -m core.audit KERNEL/NAME [--data DIR] [--sure 0.9]"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,8 +100,5 @@ def add(name: str, options: Options) -> Line:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or (sys.argv[1].startswith("-") and sys.argv[1] not in ("-h", "--help")):
-        raise Refusal("needs a submission: python -m core.leaderboard NAME --public-f1 0.7861")
-    is_help = sys.argv[1] in ("-h", "--help")
-    line = add(sys.argv[1], recipe.parse(Options, sys.argv[1 if is_help else 2 :]))
+    line = add(*recipe.parse_named(Options, "a submission: python -m core.leaderboard NAME --public-f1 0.7861"))
     print(f"{path()}: {', '.join(f'{column} {value}' for column, value in line.items() if value)}")

@@ -8,7 +8,6 @@ Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order o
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +106,4 @@ def networks(run: runs.Run) -> list[nn.Module]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or (sys.argv[1].startswith("-") and sys.argv[1] not in ("-h", "--help")):
-        raise Refusal("needs a run: python -m core.predict KERNEL/NAME --images DIR --out probs.csv")
-    is_help = sys.argv[1] in ("-h", "--help")
-    main(sys.argv[1], recipe.parse(Options, sys.argv[1 if is_help else 2 :]))
+    main(*recipe.parse_named(Options, "a run: python -m core.predict KERNEL/NAME --images DIR --out probs.csv"))

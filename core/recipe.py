@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, get_type_hints
 from core.refusal import Refusal
 from core.values import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 
-__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "read"]
+__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "parse_named", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,20 @@ def parse(kind: type, argv: list[str] | None = None) -> Any:
         for name, hint in get_type_hints(kind, include_extras=True).items()
     }
     return kind(**values)
+
+
+def parse_named(kind: type, needs: str) -> tuple[str, Any]:
+    """The word that the command line begins with, and the `kind` that its flags ask for; --help needs no word.
+
+    Raises:
+        Refusal: no word comes first, with what the command `needs`; and as `parse`.
+    """
+    word, flags = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if word in ("-h", "--help"):
+        parse(kind, [word])
+    if not word or word.startswith("-"):
+        raise Refusal(f"needs {needs}")
+    return word, parse(kind, flags)
 
 
 def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:

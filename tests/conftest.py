@@ -11,7 +11,8 @@ import pytest
 # one thread each: two test processes with two threads each would fight over two cores
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from core import crossval, people, recipe, runs
+from core import age_filter, crossval, data, images, people, recipe, resample, runs
+from core.table import Rows
 
 PROJECT = Path(__file__).resolve().parents[1]
 KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))
@@ -45,6 +46,14 @@ def competition(tmp_path_factory) -> Path:
 def cache(tmp_path_factory):
     """Decoded stores and folds of the tests stay out of the project."""
     os.environ["CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def rows(competition, cache) -> Rows:
+    """Training rows with copies, over a store of whole frames."""
+    table = data.load(competition)
+    table = table.opened(images.open_store(table, (360, 200), 0.15, whole=True))
+    return resample.repeat(age_filter.apply(table.train, old=58), "balance")
 
 
 @pytest.fixture

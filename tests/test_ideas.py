@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import age_filter, augment, crossval, data, images, labels, losses, optim, resample, runs
+from core import augment, crossval, labels, losses, optim, runs
 from core.refusal import Refusal
 from core.tags import TAGS
 from tests.conftest import KERNELS, PROJECT
@@ -23,14 +23,6 @@ def kernel(name):
 def net_of(name, *more):
     torch.manual_seed(0)
     return kernel(name).Net("test_efficientnet", "none", *more)
-
-
-@pytest.fixture(scope="module")
-def rows(competition, cache):
-    """Training rows with copies, over a store of whole frames."""
-    table = data.load(competition)
-    table = table.opened(images.open_store(table, (360, 200), 0.15, whole=True))
-    return resample.repeat(age_filter.apply(table.train, old=58), "balance")
 
 
 def step(path, rows, **fields):

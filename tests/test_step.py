@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from core import age_filter, crossval, data, images, losses, optim, resample, step
+from core import crossval, losses, optim, step
 from core.ahead import ahead
 from tests.conftest import KERNELS, PROJECT
 
@@ -15,13 +15,6 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and this machine has none")
 on_each_device = pytest.mark.parametrize("device", [CPU, pytest.param(GPU, marks=on_a_gpu)], ids=str)
 V5 = PROJECT / "kernels/v5_multitask/run.py"
-
-
-@pytest.fixture(scope="module")
-def rows(competition, cache):
-    table = data.load(competition)
-    table = table.opened(images.open_store(table, (360, 200), 0.15, whole=True))
-    return resample.repeat(age_filter.apply(table.train, old=58), "balance")
 
 
 def planned(path, rows, **fields):
