@@ -43,7 +43,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
     import albumentations as A
     import cv2
 
-    from core.fog import Fog
+    from core import transforms
 
     cv2.setNumThreads(0)  # workers are the parallelism; threads under each of them would fight
     mirror = cv2.BORDER_REFLECT_101
@@ -54,12 +54,12 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
         "brightness_contrast": lambda: A.RandomBrightnessContrast(0.2, 0.2),
         "flip": lambda: A.HorizontalFlip(),
         "blur": lambda: A.Blur((3, 7)),
-        "fog": lambda: Fog(alpha_coef=0.08, fog_coef_range=(0.3, 0.6)),
+        "fog": lambda: transforms.RandomFog(alpha_coef=0.08, fog_coef_range=(0.3, 0.6)),
         "color_jitter": lambda: A.ColorJitter((0.8, 1.2), (0.8, 1.2), (0.8, 1.2), (-0.05, 0.05)),
-        "clahe": lambda: A.CLAHE(clip_limit=(1, 4), tile_grid_size=(8, 8)),
+        "clahe": lambda: transforms.CLAHE(clip_limit=(1, 4), tile_grid_size=(8, 8)),
         "elastic": lambda: A.ElasticTransform(alpha=150, sigma=6, border_mode=mirror),
         "grid_distortion": lambda: A.GridDistortion(num_steps=5, distort_limit=(-0.3, 0.3), border_mode=mirror),
-        "shift_scale_rotate": lambda: A.Affine(
+        "shift_scale_rotate": lambda: transforms.Affine(
             translate_percent=(-0.06, 0.06), scale=(0.9, 1.1), rotate=(-20, 20), border_mode=mirror
         ),
     }
