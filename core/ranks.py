@@ -21,6 +21,7 @@ from torch import distributed
 #: How long a rank waits for another that is alive; one that dies is noticed by torchrun, which ends them all.
 PATIENCE = timedelta(hours=6)
 _board: list[distributed.Store] = []
+_gradients: list[Any] = []
 
 
 @contextmanager
@@ -36,8 +37,10 @@ def joined() -> Iterator[None]:
     distributed.init_process_group(backend, store=apart, rank=rank, world_size=world, timeout=PATIENCE)
     sys.excepthook = hook  # the one that takes its place swallows a refusal's line
     _board.append(distributed.PrefixStore("tasks", store))
+    _gradients.append(distributed.new_group(timeout=PATIENCE))
     yield
     _board.clear()
+    _gradients.clear()
     distributed.destroy_process_group()  # not after an error: it would wait for ranks that wait for this one
 
 
@@ -63,6 +66,15 @@ def local() -> int:
 def share() -> tuple[int, int]:
     """(rank, world), as a loader wants it."""
     return rank(), world()
+
+
+def gradients() -> distributed.ProcessGroup:
+    """The group in which gradients are averaged, apart from all else that ranks tell each other.
+
+    DistributedDataParallel keeps its group, and the group's threads, until Python is gone. A thread of gloo's that
+    still holds one of our tensors then aborts the process, after all is done (github.com/pytorch/pytorch/pull/179291).
+    """
+    return _gradients[0]
 
 
 def tell(task: Any) -> None:

@@ -109,7 +109,9 @@ class _InRanks(Step):
     def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device):
         super().__init__(phase, optimizer, device)
         # a static graph allows a net with weights that never get a gradient, at no cost per step
-        self.shared = nn.parallel.DistributedDataParallel(_Loss(phase), static_graph=True)
+        self.shared = nn.parallel.DistributedDataParallel(
+            _Loss(phase), process_group=ranks.gradients(), static_graph=True
+        )
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.shared(images, labels)
