@@ -45,7 +45,7 @@ sweep: $(VENV)/made  ## train a table of runs: make sweep TABLE=sweep.csv [DATA=
 	@$(PY) -m core.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
-	@$(PY) -m core.runs
+	@$(PY) -m core.listing
 
 select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
 	@$(PY) -m core.greedy $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from core import data, disk, doubt, labels, plots, recipe, runs
+from core import data, disk, doubt, labels, listing, plots, recipe, runs
 from core.refusal import Refusal
 from core.values import Range
 
@@ -51,7 +51,7 @@ def main(name: str, options: Options) -> None:
     folder = run.folder / "audit"
     _write_images(folder / "images.csv", ranked)
     _write_fixes(folder / "fixes.csv", fixes)
-    runs.show(_table(plots.one_each(ranked).head(SHOWN)))
+    listing.show(_table(plots.one_each(ranked).head(SHOWN)))
     print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most doubtful first")
     print(_draw(folder / "sheet.png", ranked, data.folder(options.data), tuple(asked["crop"])))
     counts = Counter(fix.column for fix in proposed)

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import disk, foldrun, orders
+from core import disk, foldrun, orders, provenance
 from core.refusal import Refusal
 
 ANSWER_SECONDS, WORKER_SECONDS = 5, 10
@@ -36,7 +36,8 @@ def reach(address: str, jobs: int = 1) -> None:
     """See that the cluster is there, before anything is prepared for it.
 
     Raises:
-        Refusal: a malformed address, no dask, no scheduler, no worker, or a worker that lacks the project.
+        Refusal: a malformed address, no dask, no scheduler, no worker, or a worker that lacks the project or has
+            other versions of what can change a number.
     """
     if not re.fullmatch(r"tcp://([^/:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
         raise Refusal(f"--cluster {address}: must be tcp://HOST:PORT, as dask scheduler prints it")
@@ -50,13 +51,22 @@ def reach(address: str, jobs: int = 1) -> None:
         sees = client.run(os.path.isfile, f"{disk.HOME}/core/remote.py", on_error="return")
         for worker in (worker for worker, found in sees.items() if found is not True):
             raise Refusal(f"--cluster {address}: {worker} does not see {disk.HOME}; all machines need it at this path")
-        for error in client.run(_here, on_error="return").values():
-            if isinstance(error, Exception):
-                raise Refusal(_lacking(address, error))
+        for worker, found in client.run(provenance.versions, on_error="return").items():
+            if isinstance(found, Exception):
+                raise Refusal(_lacking(address, found))
+            _require_versions(address, worker, found)
 
 
-def _here() -> None:
-    """Found by a worker that can import this."""
+def _require_versions(address: str, worker: str, found: dict[str, str | None]) -> None:
+    """Refuse a worker on which a fold could end with other bytes than the run says it was made with. Builds of one
+    version, such as +cpu and +cu130, are taken for the same."""
+    mine = provenance.versions()
+    for name in provenance.PACKAGES:
+        here, there = mine[name], found.get(name)
+        if (there or "").partition("+")[0] != (here or "").partition("+")[0]:
+            raise Refusal(
+                f"--cluster {address}: {worker} has {name} {there or 'not at all'} where this machine has {here}; install the same there"
+            )
 
 
 def _lacking(address: str, error: Exception) -> str:

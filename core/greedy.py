@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from core import folds, labels, pool, recipe, runs, score
+from core import folds, labels, listing, pool, recipe, score
 from core.ballot import Soft
 from core.nodes import RunNode
 from core.table import Rows
@@ -169,7 +169,7 @@ def main(options: Options) -> None:
     print(f"{len(found.names)} runs, {len(true)} held-out images of {len(set(people))} people")
     if found.left_out:
         print(f"left out: {', '.join(found.left_out)}")
-    runs.show(table)
+    listing.show(table)
     print(verdict(choices[0], choices[1:], found.rows))
     best = expression([found.names[position] for position in choices[0].chosen])
     print(f"\n{best}\n\nin an ensemble:  submit(__file__, {best})")

@@ -13,7 +13,7 @@ from core import disk
 ONLOOKERS = {
     *("people.py", "cast.py", "person.py", "portrait.py", "brush.py", "masks.py", "photos.py"),
     *("gallery.py", "plots.py", "naming.py", "vote.py", "nodes.py", "ballot.py", "expression.py", "submission.py"),
-    *("leaderboard.py", "pool.py", "greedy.py", "doubt.py", "audit.py"),
+    *("listing.py", "leaderboard.py", "pool.py", "greedy.py", "doubt.py", "audit.py"),
     *("display.py", "orders.py", "remote.py", "cluster.py", "sweep.py", "sweep_table.py"),
 }
 PACKAGES = "torch torchvision timm albumentations opencv-python-headless numpy pandas scikit-learn".split()

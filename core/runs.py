@@ -1,23 +1,18 @@
 """The run on disk: what a finished run holds, and how it is read. Free of torch.
 
-    python -m core.runs                 every run as a table
-    python -m core.runs diff A B        which recipe fields and scores differ
-
 `run.json` is written last: a folder without it is not a run. `core.record` writes what is read here.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import disk, labels, naming, score
+from core import disk, labels, naming
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -59,7 +54,7 @@ def load(name: str) -> Run:
         raise Refusal(
             f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {root()}; make it with {naming.command(name)}"
         )
-    about = _about(name, folder / "run.json")
+    about = manifest(name)
     for file in ("oof.npy", "test.npy", "rows.csv", "test.csv"):
         if not (folder / file).is_file() or disk.digest(folder / file) != about["sha256"][file]:
             raise Refusal(f"{name}: {file} is not as the run left it; train it again with --force")
@@ -112,11 +107,16 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
         raise Refusal(f"{name}: holds rows that do not sum to 1; train it again with --force")
 
 
-def _about(name: str, path: Path) -> dict[str, Any]:
+def manifest(name: str) -> dict[str, Any]:
+    """run.json of the finished run KERNEL/NAME.
+
+    Raises:
+        Refusal: it is damaged.
+    """
     try:
-        about = disk.read_json(path)
+        about = disk.read_json(root() / name / "run.json")
         if not {"sha256", "classes", "scores"} <= set(about):
-            raise ValueError(path)
+            raise ValueError(name)
         return about
     except (ValueError, TypeError):
         raise Refusal(f"{name}: its run.json is damaged; train it again with --force") from None
@@ -130,69 +130,4 @@ def folders(file: str) -> list[tuple[str, Path]]:
 
 def finished() -> list[dict[str, Any]]:
     """run.json of every finished run, by name."""
-    return [_about(name, folder / "run.json") | {"path": name} for name, folder in folders("run.json")]
-
-
-def table(only: Collection[str] | None = None) -> None:
-    """Print every run, or only these, best out-of-fold macro F1 first; unfinished ones last."""
-    rows: list[tuple[str, ...]] = [
-        ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes")
-    ]
-    asked = [about for about in finished() if only is None or about["path"] in only]
-    scored = sorted(asked, key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
-    for about in scored:
-        found = about["scores"]
-        shown = ["no score"] + [""] * 5
-        if found:
-            value, low, high = found["macro_f1"]
-            shown = [
-                f"{value:.4f} [{low:.4f}, {high:.4f}]",
-                f"{found['accuracy'][0]:.4f}",
-                *(f"{found[task]:.3f}" for task in labels.TASKS),
-                str(found["people"]),
-            ]
-        rows.append((about["path"], *shown, f"{about['training_seconds'] / 60:.1f}"))
-    for name, folder in folders("start.json"):
-        if not (folder / "run.json").is_file() and (only is None or name in only):
-            done = len(list(folder.glob("folds/*/test.npy")))
-            rows.append((name, f"unfinished, {done} folds done", "", "", "", "", "", ""))
-    if len(rows) == 1:
-        print(f"no runs in {root()} yet; make one with python kernels/v5_multitask/run.py --help")
-        return
-    show(rows)
-
-
-def diff(first: str, second: str) -> None:
-    """Print the recipe fields and scores in which two runs differ."""
-    one, two = load(first).about, load(second).about
-    rows: list[tuple[str, ...]] = [("", first, second)]
-    rows += [
-        (field, str(one["recipe"].get(field)), str(two["recipe"].get(field)))
-        for field in sorted({*one["recipe"], *two["recipe"]})
-        if one["recipe"].get(field) != two["recipe"].get(field)
-    ]
-    rows += [
-        (f"source {file}", "differs", "")
-        for file in sorted({*one["source"], *two["source"]})
-        if one["source"].get(file) != two["source"].get(file)
-    ]
-    rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
-    show(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
-    for name, about in ((first, one), (second, two)):
-        print(f"{name}: {score.line(about['scores'])}")
-
-
-def show(rows: list[tuple[str, ...]]) -> None:
-    """Print an aligned table."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        table()
-    elif len(sys.argv) == 4 and sys.argv[1] == "diff":
-        diff(sys.argv[2], sys.argv[3])
-    else:
-        raise Refusal("takes nothing, or: diff KERNEL/NAME KERNEL/NAME")
+    return [manifest(name) | {"path": name} for name, _ in folders("run.json")]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from core import cluster, orders, recipe, runs
+from core import cluster, listing, orders, recipe, runs
 from core.display import Display
 from core.refusal import Refusal
 from core.sweep_table import OWN, Planned, planned
@@ -54,7 +54,7 @@ def main(table: Path, options: Options, flags: list[str]) -> None:
     if options.cluster:
         cluster.reach(options.cluster, options.jobs)
     refused = _train(due, options) if due else []
-    runs.table([each.name for each in asked])
+    listing.table([each.name for each in asked])
     for name, why in refused:
         print(f"{name}: {why}", file=sys.stderr)
     if refused:

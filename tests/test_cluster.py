@@ -15,7 +15,7 @@ import pytest
 from distributed import Client
 
 from core import cluster as clusters
-from core import disk, record, runs, sweep
+from core import disk, provenance, record, runs, sweep
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -165,11 +165,21 @@ def test_a_worker_without_the_project_is_told_what_to_do(cluster, tmp_path, monk
         clusters.reach(cluster.address)
     (tmp_path / "another/core").mkdir(parents=True)
     (tmp_path / "another/core/__init__.py").touch()
-    (tmp_path / "another/core/cluster.py").write_text("import dask_that_is_not_installed\n")
+    (tmp_path / "another/core/provenance.py").write_text("import dask_that_is_not_installed\n")
     cluster.workers("--no-nanny", project=tmp_path / "another")
     with pytest.raises(
         Refusal, match=r"lacks what it needs .*No module named 'dask_that_is_not_installed'.*; there, pip install -e"
     ):
+        clusters.reach(cluster.address)
+
+
+def test_a_worker_with_another_version_is_refused(cluster, monkeypatch):
+    cluster.workers("--no-nanny")
+    version = provenance._version
+    monkeypatch.setattr(provenance, "_version", lambda name: f"{version(name)}+cpu")
+    clusters.reach(cluster.address)
+    monkeypatch.setattr(provenance, "_version", lambda name: "0.1" if name == "timm" else version(name))
+    with pytest.raises(Refusal, match=r"has timm [\d.]+ where this machine has 0\.1; install the same there"):
         clusters.reach(cluster.address)
 
 

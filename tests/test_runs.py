@@ -209,13 +209,19 @@ def test_a_device_that_is_not_there_is_refused(asked, says):
 def test_the_table_and_the_difference_of_runs(train, command):
     train(name="a")
     train(V5, "--lr", "1e-2", name="b")
-    table = command("-m", "core.runs")
+    table = command("-m", "core.listing")
     assert table.returncode == 0
     assert "v5_multitask/a" in table.stdout
-    differing = command("-m", "core.runs", "diff", "v5_multitask/a", "v5_multitask/b").stdout.splitlines()
+    differing = command("-m", "core.listing", "diff", "v5_multitask/a", "v5_multitask/b").stdout.splitlines()
     assert differing[1].split() == ["lr", "3e-05", "0.01"]
     assert sum("macro F1" in line for line in differing) == 2
     assert len(differing) == 4
+    (runs.root() / "v5_multitask/a/run.json").write_text("{")
+    listed = [line.split("  ")[0] for line in command("-m", "core.listing").stdout.splitlines()]
+    assert listed == ["run", "v5_multitask/b", "v5_multitask/a"]
+    (runs.root() / "v5_multitask/b/run.json").unlink()
+    last = command("-m", "core.listing").stdout.splitlines()[1:]
+    assert [line.split("  ", 1)[1].strip() for line in last] == ["its run.json is damaged", "unfinished, 2 folds done"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""All runs as a table, or the difference of two. Free of torch.
+
+    python -m core.listing                 every run and its out-of-fold score
+    python -m core.listing diff A B        which recipe fields, sources and scores differ
+
+What is not finished or damaged is listed as such, and hides no other run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from typing import Any
+
+from core import labels, runs, score
+from core.refusal import Refusal
+
+
+def table(only: Collection[str] | None = None) -> None:
+    """Print every run, or only these, best out-of-fold macro F1 first; unfinished and damaged ones last."""
+    found: list[dict[str, Any]] = []
+    others: list[tuple[str, str]] = []
+    for name, folder in sorted({*runs.folders("start.json"), *runs.folders("run.json")}):
+        if only is not None and name not in only:
+            continue
+        if not (folder / "run.json").is_file():
+            others.append((name, f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"))
+            continue
+        try:
+            found.append(runs.manifest(name) | {"path": name})
+        except Refusal:
+            others.append((name, "its run.json is damaged"))
+    if not found and not others:
+        print(f"no runs in {runs.root()} yet; make one with python kernels/v5_multitask/run.py --help")
+        return
+    found.sort(key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
+    show(
+        [
+            ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"),
+            *map(_row, found),
+            *((name, said, *[""] * 6) for name, said in others),
+        ]
+    )
+
+
+def _row(about: dict[str, Any]) -> tuple[str, ...]:
+    """A finished run in `table`."""
+    found = about["scores"]
+    shown = ["no score"] + [""] * 5
+    if found:
+        value, low, high = found["macro_f1"]
+        shown = [
+            f"{value:.4f} [{low:.4f}, {high:.4f}]",
+            f"{found['accuracy'][0]:.4f}",
+            *(f"{found[task]:.3f}" for task in labels.TASKS),
+            str(found["people"]),
+        ]
+    return about["path"], *shown, f"{about['training_seconds'] / 60:.1f}"
+
+
+def diff(first: str, second: str) -> None:
+    """Print the recipe fields and scores in which two runs differ."""
+    one, two = runs.load(first).about, runs.load(second).about
+    rows: list[tuple[str, ...]] = [("", first, second)]
+    rows += [
+        (field, str(one["recipe"].get(field)), str(two["recipe"].get(field)))
+        for field in sorted({*one["recipe"], *two["recipe"]})
+        if one["recipe"].get(field) != two["recipe"].get(field)
+    ]
+    rows += [
+        (f"source {file}", "differs", "")
+        for file in sorted({*one["source"], *two["source"]})
+        if one["source"].get(file) != two["source"].get(file)
+    ]
+    rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
+    show(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
+    for name, about in ((first, one), (second, two)):
+        print(f"{name}: {score.line(about['scores'])}")
+
+
+def show(rows: list[tuple[str, ...]]) -> None:
+    """Print an aligned table."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        table()
+    elif len(sys.argv) == 4 and sys.argv[1] == "diff":
+        diff(sys.argv[2], sys.argv[3])
+    else:
+        raise Refusal("takes nothing, or: diff KERNEL/NAME KERNEL/NAME")
