@@ -4,10 +4,10 @@
     dask worker tcp://host:8786 --nthreads 1    on every machine, as many as folds shall be trained at once there
     python kernels/v5_multitask/run.py --cluster tcp://host:8786
 
-All machines see the project, the data, the runs and the cache under the same paths, and have the packages installed.
-Each fold has a process of its own on its worker: it trains with this checkout's source even if the worker has been up
-for weeks, and may have loader workers, which a worker's own daemonic process may not. A worker that dies loses its fold
-to another one, which goes on from the last epoch.
+All machines see the project, the data, the runs and the cache under the same paths, and have the packages in the same
+versions. Each fold has a process of its own on its worker: it trains with this checkout's source even if the worker has
+been up for weeks, and may have loader workers, which a worker's own daemonic process may not. A worker that dies loses
+its fold to another one, which goes on from the last epoch.
 """
 
 from __future__ import annotations
@@ -54,23 +54,13 @@ def reach(address: str, jobs: int = 1) -> None:
         for worker, found in client.run(provenance.versions, on_error="return").items():
             if isinstance(found, Exception):
                 raise Refusal(_lacking(address, found))
-            _require_versions(address, worker, found)
-
-
-def _require_versions(address: str, worker: str, found: dict[str, str | None]) -> None:
-    """Refuse a worker on which a fold could end with other bytes than the run says it was made with. Builds of one
-    version, such as +cpu and +cu130, are taken for the same."""
-    mine = provenance.versions()
-    for name in provenance.PACKAGES:
-        here, there = mine[name], found.get(name)
-        if (there or "").partition("+")[0] != (here or "").partition("+")[0]:
-            raise Refusal(
-                f"--cluster {address}: {worker} has {name} {there or 'not at all'} where this machine has {here}; install the same there"
-            )
+            if other := provenance.other_version(provenance.versions(), found):
+                raise Refusal(f"--cluster {address}: {worker} {other}")
 
 
 def _lacking(address: str, error: Exception) -> str:
-    return f"--cluster {address}: a worker lacks what it needs ({error}); there, pip install -e '{disk.HOME}[cluster]'"
+    cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"--cluster {address}: a worker lacks what it needs ({cause}); there, pip install -e '{disk.HOME}[cluster]'"
 
 
 def _wait_for_worker(address: str, client: Any) -> None:

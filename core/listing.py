@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from core import labels, runs, score
@@ -18,29 +19,27 @@ from core.refusal import Refusal
 
 def table(only: Collection[str] | None = None) -> None:
     """Print every run, or only these, best out-of-fold macro F1 first; unfinished and damaged ones last."""
-    found: list[dict[str, Any]] = []
-    others: list[tuple[str, str]] = []
-    for name, folder in sorted({*runs.folders("start.json"), *runs.folders("run.json")}):
-        if only is not None and name not in only:
-            continue
-        if not (folder / "run.json").is_file():
-            others.append((name, f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"))
-            continue
+    finished, damaged = runs.finished()
+    scored: list[tuple[float, tuple[str, ...]]] = []
+    for about in finished:
         try:
-            found.append(runs.manifest(name) | {"path": name})
-        except Refusal:
-            others.append((name, "its run.json is damaged"))
-    if not found and not others:
+            scored.append((-(about["scores"] or {"macro_f1": [0.0]})["macro_f1"][0], _row(about)))
+        except (KeyError, IndexError, TypeError, ValueError):
+            damaged.append(about["path"])
+    others = {name: f"unfinished, {_folds(folder)} folds done" for name, folder in runs.folders("start.json")}
+    others = {name: said for name, said in others.items() if not (runs.root() / name / "run.json").exists()}
+    others |= dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
+    rows = [row for _, row in sorted(scored)]
+    rows += [(name, said, *[""] * 6) for name, said in sorted(others.items())]
+    if not rows:
         print(f"no runs in {runs.root()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
-    found.sort(key=lambda about: -(about["scores"] or {"macro_f1": [0]})["macro_f1"][0])
-    show(
-        [
-            ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"),
-            *map(_row, found),
-            *((name, said, *[""] * 6) for name, said in others),
-        ]
-    )
+    head = ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes")
+    show([head, *(row for row in rows if only is None or row[0] in only)])
+
+
+def _folds(folder: Path) -> int:
+    return len(list(folder.glob("folds/*/test.npy")))
 
 
 def _row(about: dict[str, Any]) -> tuple[str, ...]:
@@ -55,7 +54,7 @@ def _row(about: dict[str, Any]) -> tuple[str, ...]:
             *(f"{found[task]:.3f}" for task in labels.TASKS),
             str(found["people"]),
         ]
-    return about["path"], *shown, f"{about['training_seconds'] / 60:.1f}"
+    return (about["path"], *shown, f"{about['training_seconds'] / 60:.1f}")
 
 
 def diff(first: str, second: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import data, disk, images, runs
+from core import data, disk, images, provenance, runs
 from core.refusal import Refusal
 
 Order = dict[str, Any]
@@ -48,6 +48,7 @@ def whole_run(file: Path, recipe: dict[str, Any], threads: int) -> Order:
         "file": str(file),
         "recipe": {**recipe, "cluster": "", "data": os.path.abspath(data.folder(recipe["data"]))},
         "threads": threads,
+        "versions": provenance.versions(),
     }
 
 

@@ -30,7 +30,7 @@ class Pool:
 
 
 def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
-    """All finished runs of one data set, by name; smoke runs and runs that held out fewer rows are left out.
+    """All finished runs of one data set, by name; smoke runs, damaged ones and those that held out fewer rows are not.
 
     Args:
         like: a run of the data set that is meant; empty where there is only one.
@@ -45,8 +45,10 @@ def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
 
     for name in (*only, *filter(None, [like])):
         runs.load(name)
-    found = {about["path"]: about for about in runs.finished() if not only or about["path"] in only}
-    left_out = [f"{name} (a smoke run)" for name in sorted(found) if name.endswith("-smoke")]
+    finished, damaged = runs.finished()
+    found = {about["path"]: about for about in finished if not only or about["path"] in only}
+    left_out = [f"{name} (its run.json is damaged)" for name in damaged if not only]
+    left_out += [f"{name} (a smoke run)" for name in sorted(found) if name.endswith("-smoke")]
     names = _of_one_data_set({name: found[name] for name in sorted(found) if not name.endswith("-smoke")}, like)
     if not names:
         besides = f" but {', '.join(left_out)}" if left_out else ""

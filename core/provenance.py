@@ -41,6 +41,18 @@ def _version(package: str) -> str | None:
         return None
 
 
+def other_version(mine: dict[str, str | None], theirs: dict[str, str | None]) -> str:
+    """The first package that two machines have in versions that differ, in words; empty if there is none.
+
+    Builds of one version, such as +cpu and +cu130, are taken for the same, and so is what is there under another name.
+    """
+    for name in PACKAGES:
+        here, there = mine.get(name), theirs.get(name)
+        if here and there and here.partition("+")[0] != there.partition("+")[0]:
+            return f"has {name} {there} where the command has {here}; install the same there"
+    return ""
+
+
 def commit() -> str | None:
     """The checkout's commit, marked + if files differ from it; None outside git."""
 

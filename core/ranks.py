@@ -73,6 +73,7 @@ def gradients() -> distributed.ProcessGroup:
 
     DistributedDataParallel keeps its group, and the group's threads, until Python is gone. A thread of gloo's that
     still holds one of our tensors then aborts the process, after all is done (github.com/pytorch/pytorch/pull/179291).
+    One that is alive when the ranks part would keep the other group too, so a step must not outlive its fold.
     """
     return _gradients[0]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-from core import crossval
+from core import crossval, provenance
 from core.refusal import Refusal
 
 
@@ -28,6 +29,9 @@ def main() -> None:
 
 
 def _carry_out(order: dict[str, Any]) -> None:
+    # a worker may have joined the cluster after its workers were looked at
+    if other := provenance.other_version(order["versions"], provenance.versions()):
+        raise Refusal(f"{socket.gethostname()} {other}")
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in order["recipe"].items()}
     if "fold" in order:
         where = order["fold"], order["work"], order["after"], order["threads"]

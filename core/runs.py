@@ -115,10 +115,10 @@ def manifest(name: str) -> dict[str, Any]:
     """
     try:
         about = disk.read_json(root() / name / "run.json")
-        if not {"sha256", "classes", "scores"} <= set(about):
+        if not isinstance(about, dict) or not {"sha256", "classes", "scores"} <= set(about):
             raise ValueError(name)
         return about
-    except (ValueError, TypeError):
+    except (ValueError, RecursionError):
         raise Refusal(f"{name}: its run.json is damaged; train it again with --force") from None
 
 
@@ -128,6 +128,13 @@ def folders(file: str) -> list[tuple[str, Path]]:
     return [(f"{folder.parent.name}/{folder.name}", folder) for folder in found]
 
 
-def finished() -> list[dict[str, Any]]:
-    """run.json of every finished run, by name."""
-    return [manifest(name) | {"path": name} for name, _ in folders("run.json")]
+def finished() -> tuple[list[dict[str, Any]], list[str]]:
+    """run.json of every finished run, by name, and the names of the runs whose run.json is damaged or can't be read."""
+    found: list[dict[str, Any]] = []
+    damaged: list[str] = []
+    for name, _ in folders("run.json"):
+        try:
+            found.append(manifest(name) | {"path": name})
+        except (Refusal, OSError):
+            damaged.append(name)
+    return found, damaged

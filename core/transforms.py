@@ -33,7 +33,7 @@ class CLAHE(albumentations.CLAHE):
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
-        self.rgb_of_lab = rgb_of_lab()  # before workers fork, so that they share it
+        rgb_of_lab()  # made before workers fork, so that they share it
 
     def apply(self, img: np.ndarray, clip_limit: float, **params: Any) -> np.ndarray:
         """(h, w, 3) uint8 with its lightness equalised, tile by tile, up to this contrast."""
@@ -41,7 +41,7 @@ class CLAHE(albumentations.CLAHE):
         equalise = cv2.createCLAHE(clip_limit, self.tile_grid_size)
         cv2.insertChannel(equalise.apply(cv2.extractChannel(lab, 0)), lab, 0)
         # a fourth byte of 255 makes each colour a negative index, counted from the table's end
-        rgba = np.take(self.rgb_of_lab, lab.view(np.int32)[..., 0], mode="wrap").view(np.uint8)
+        rgba = np.take(rgb_of_lab(), lab.view(np.int32)[..., 0], mode="wrap").view(np.uint8)
         return cv2.cvtColor(rgba.reshape(lab.shape), cv2.COLOR_RGBA2RGB)
 
 
@@ -54,6 +54,7 @@ def rgb_of_lab() -> np.ndarray:
     for b in range(256):
         lab[..., 2] = b
         cv2.cvtColor(lab, cv2.COLOR_LAB2RGB, dst=table[b], dstCn=4)
+    table.flags.writeable = False
     return table.view(np.int32).reshape(-1)
 
 

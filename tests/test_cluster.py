@@ -15,7 +15,7 @@ import pytest
 from distributed import Client
 
 from core import cluster as clusters
-from core import disk, provenance, record, runs, sweep
+from core import disk, orders, provenance, record, runs, sweep
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -179,8 +179,13 @@ def test_a_worker_with_another_version_is_refused(cluster, monkeypatch):
     monkeypatch.setattr(provenance, "_version", lambda name: f"{version(name)}+cpu")
     clusters.reach(cluster.address)
     monkeypatch.setattr(provenance, "_version", lambda name: "0.1" if name == "timm" else version(name))
-    with pytest.raises(Refusal, match=r"has timm [\d.]+ where this machine has 0\.1; install the same there"):
+    says = r"has timm [\d.]+ where the command has 0\.1; install the same there"
+    with pytest.raises(Refusal, match=says):
         clusters.reach(cluster.address)
+    # and one that joins later refuses what it is ordered to do
+    order = orders.whole_run(V5, {"data": "nowhere"}, 1)
+    with pytest.raises(Refusal, match=says):
+        orders.checked(orders.carry_out(0, order))
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,8 @@ def test_what_cannot_be_compared_is_left_out_and_named(home):
     found = pool.gather()
     assert found.names == ["k/a"]
     assert found.left_out == ["k/tiny-smoke (a smoke run)", "k/holed (held out 266 of the 280 rows that others did)"]
+    (runs.root() / "k/tiny-smoke/run.json").write_text("{")
+    assert pool.gather().left_out[0] == "k/tiny-smoke (its run.json is damaged)"
 
 
 def test_hold_outs_alike_are_compared_on_what_they_held(home):

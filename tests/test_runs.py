@@ -216,12 +216,24 @@ def test_the_table_and_the_difference_of_runs(train, command):
     assert differing[1].split() == ["lr", "3e-05", "0.01"]
     assert sum("macro F1" in line for line in differing) == 2
     assert len(differing) == 4
-    (runs.root() / "v5_multitask/a/run.json").write_text("{")
-    listed = [line.split("  ")[0] for line in command("-m", "core.listing").stdout.splitlines()]
-    assert listed == ["run", "v5_multitask/b", "v5_multitask/a"]
+    damaged = runs.root() / "v5_multitask/a/run.json"
+    whole = damaged.read_text()
+    wrong = ["{", "[" * 100_000, '["sha256", "classes", "scores"]', '{"sha256": {}, "classes": [], "scores": {}}']
+    for text in [*wrong, whole.replace('"training_seconds"', '"seconds"'), whole.replace('"people"', '"faces"')]:
+        damaged.write_text(text)
+        table = command("-m", "core.listing")
+        assert [line.split("  ")[0] for line in table.stdout.splitlines()] == [
+            "run",
+            "v5_multitask/b",
+            "v5_multitask/a",
+        ]
+        assert not table.stderr
     (runs.root() / "v5_multitask/b/run.json").unlink()
     last = command("-m", "core.listing").stdout.splitlines()[1:]
-    assert [line.split("  ", 1)[1].strip() for line in last] == ["its run.json is damaged", "unfinished, 2 folds done"]
+    assert [line.split("  ", 1)[1].strip() for line in last] == [
+        "its run.json is damaged or cannot be read",
+        "unfinished, 2 folds done",
+    ]
 
 
 @pytest.mark.parametrize(
