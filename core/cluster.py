@@ -51,10 +51,11 @@ def reach(address: str, jobs: int = 1) -> None:
         sees = client.run(os.path.isfile, f"{disk.HOME}/core/remote.py", on_error="return")
         for worker in (worker for worker, found in sees.items() if found is not True):
             raise Refusal(f"--cluster {address}: {worker} does not see {disk.HOME}; all machines need it at this path")
+        mine = provenance.versions()
         for worker, found in client.run(provenance.versions, on_error="return").items():
             if isinstance(found, Exception):
                 raise Refusal(_lacking(address, found))
-            if other := provenance.other_version(provenance.versions(), found):
+            if other := provenance.other_version(mine, found):
                 raise Refusal(f"--cluster {address}: {worker} {other}")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 from core import labels, runs, score
@@ -26,20 +25,17 @@ def table(only: Collection[str] | None = None) -> None:
             scored.append((-(about["scores"] or {"macro_f1": [0.0]})["macro_f1"][0], _row(about)))
         except (KeyError, IndexError, TypeError, ValueError):
             damaged.append(about["path"])
-    others = {name: f"unfinished, {_folds(folder)} folds done" for name, folder in runs.folders("start.json")}
-    others = {name: said for name, said in others.items() if not (runs.root() / name / "run.json").exists()}
-    others |= dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
-    rows = [row for _, row in sorted(scored)]
-    rows += [(name, said, *[""] * 6) for name, said in sorted(others.items())]
-    if not rows:
+    others = {
+        name: f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"
+        for name, folder in runs.folders("start.json")
+        if not (folder / "run.json").exists()
+    } | dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
+    rows = [row for _, row in sorted(scored)] + [(name, said, *[""] * 6) for name, said in sorted(others.items())]
+    asked = [row for row in rows if only is None or row[0] in only]
+    if not asked:
         print(f"no runs in {runs.root()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
-    head = ("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes")
-    show([head, *(row for row in rows if only is None or row[0] in only)])
-
-
-def _folds(folder: Path) -> int:
-    return len(list(folder.glob("folds/*/test.npy")))
+    show([("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"), *asked])
 
 
 def _row(about: dict[str, Any]) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Pool:
 
 
 def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
-    """All finished runs of one data set, by name; smoke runs, damaged ones and those that held out fewer rows are not.
+    """All finished runs of one data set, by name, without smoke runs, damaged ones and those that held out fewer rows.
 
     Args:
         like: a run of the data set that is meant; empty where there is only one.

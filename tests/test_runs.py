@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, loop, predict, provenance, recipe, record, rehearsal, runs
+from core import crossval, disk, listing, loop, predict, provenance, recipe, record, rehearsal, runs
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -206,7 +206,7 @@ def test_a_device_that_is_not_there_is_refused(asked, says):
         rehearsal.device(asked)
 
 
-def test_the_table_and_the_difference_of_runs(train, command):
+def test_the_table_and_the_difference_of_runs(train, command, capsys):
     train(name="a")
     train(V5, "--lr", "1e-2", name="b")
     table = command("-m", "core.listing")
@@ -216,6 +216,11 @@ def test_the_table_and_the_difference_of_runs(train, command):
     assert differing[1].split() == ["lr", "3e-05", "0.01"]
     assert sum("macro F1" in line for line in differing) == 2
     assert len(differing) == 4
+    capsys.readouterr()
+    listing.table(["v5_multitask/b"])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "v5_multitask/b"]
+    listing.table(["v5_multitask/c"])
+    assert capsys.readouterr().out.startswith("no runs in ")
     damaged = runs.root() / "v5_multitask/a/run.json"
     whole = damaged.read_text()
     wrong = ["{", "[" * 100_000, '["sha256", "classes", "scores"]', '{"sha256": {}, "classes": [], "scores": {}}']
