@@ -10,7 +10,6 @@ one puts it in. The fixes that the run was trained with stand in fixes.csv too, 
 
 from __future__ import annotations
 
-import csv
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from core import data, disk, doubt, labels, listing, plots, recipe, runs
+from core import disk, doubt, labels, places, plots, recipe, runs, score
 from core.refusal import Refusal
 from core.values import Range
 
@@ -51,9 +50,9 @@ def main(name: str, options: Options) -> None:
     folder = run.folder / "audit"
     _write_images(folder / "images.csv", ranked)
     _write_fixes(folder / "fixes.csv", fixes)
-    listing.show(_table(plots.one_each(ranked).head(SHOWN)))
+    score.print_table(_table(plots.one_each(ranked).head(SHOWN)))
     print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most doubtful first")
-    print(_draw(folder / "sheet.png", ranked, data.folder(options.data), tuple(asked["crop"])))
+    print(_draw(folder / "sheet.png", ranked, places.data(options.data), tuple(asked["crop"])))
     counts = Counter(fix.column for fix in proposed)
     kinds = ", ".join(f"{counts[column]} of {column}" for column in ("gender", "age", "mask"))
     older = sum(fix.doubt is None for fix in fixes)
@@ -71,12 +70,7 @@ def _write_images(path: Path, ranked: pd.DataFrame) -> None:
 
 def _write_fixes(path: Path, fixes: list[doubt.Fix]) -> None:
     lines = [(*fix[:3], "" if fix.doubt is None else f"{fix.doubt:.4f}") for fix in fixes]
-
-    def save(beside: Path) -> None:
-        with open(beside, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([doubt.Fix._fields, *lines])
-
-    disk.write(path, save)
+    disk.write_csv(path, [doubt.Fix._fields, *lines])
 
 
 def _table(ranked: pd.DataFrame) -> list[tuple[str, ...]]:

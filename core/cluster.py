@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import disk, foldrun, orders, provenance
-from core.refusal import Refusal
+from core import foldrun, orders, places, provenance
+from core.refusal import Refusal, first_line
 
 ANSWER_SECONDS, WORKER_SECONDS = 5, 10
 #: For as long a network file system may show a folder as it was.
@@ -48,9 +48,11 @@ def reach(address: str, jobs: int = 1) -> None:
     with _client(address) as client:
         if not client.ncores():
             _wait_for_worker(address, client)
-        sees = client.run(os.path.isfile, f"{disk.HOME}/core/remote.py", on_error="return")
+        sees = client.run(os.path.isfile, f"{places.HOME}/core/remote.py", on_error="return")
         for worker in (worker for worker, found in sees.items() if found is not True):
-            raise Refusal(f"--cluster {address}: {worker} does not see {disk.HOME}; all machines need it at this path")
+            raise Refusal(
+                f"--cluster {address}: {worker} does not see {places.HOME}; all machines need it at this path"
+            )
         mine = provenance.versions()
         for worker, found in client.run(provenance.versions, on_error="return").items():
             if isinstance(found, Exception):
@@ -60,8 +62,7 @@ def reach(address: str, jobs: int = 1) -> None:
 
 
 def _lacking(address: str, error: Exception) -> str:
-    cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"--cluster {address}: a worker lacks what it needs ({cause}); there, pip install -e '{disk.HOME}[cluster]'"
+    return f"--cluster {address}: a worker lacks what it needs ({first_line(error)}); there, pip install -e '{places.HOME}[cluster]'"
 
 
 def _wait_for_worker(address: str, client: Any) -> None:
@@ -82,10 +83,9 @@ def _client(address: str) -> Iterator[Any]:
     except queue.Empty:
         client = TimeoutError("something is there that is none")
     if isinstance(client, ImportError):
-        raise Refusal(f"--cluster {address}: needs dask; pip install -e '{disk.HOME}[cluster]'")
+        raise Refusal(f"--cluster {address}: needs dask; pip install -e '{places.HOME}[cluster]'")
     if isinstance(client, Exception):
-        cause = (str(client).strip() or type(client).__name__).splitlines()[0][:100]
-        raise Refusal(f"--cluster {address}: no scheduler answers there ({cause})")
+        raise Refusal(f"--cluster {address}: no scheduler answers there ({first_line(client)})")
     with client:
         yield client
 

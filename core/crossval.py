@@ -29,10 +29,10 @@ from core import (
     folds,
     images,
     naming,
+    places,
     ranks,
     record,
     rehearsal,
-    runs,
     score,
 )
 from core.display import Display
@@ -83,7 +83,7 @@ def _lead(path: Path, name: str, recipe: Any, watched: bool) -> None:
         _report(work, table.root)
         about = record.end(work, table, dealt, rehearsal.machine(recipe))
     print(f"out of fold  {score.line(about['scores'])}")
-    print(f"wrote {runs.root() / path.parent.name / name}")
+    print(f"wrote {places.runs() / path.parent.name / name}")
 
 
 def _report(work: Path, root: Path) -> None:
@@ -163,7 +163,7 @@ def _owned(folder: Path, what: str, wait: bool) -> Iterator[None]:
 @functools.lru_cache(1)
 def prepared(recipe: Any) -> tuple[Table, np.ndarray]:
     """The table with its store open, and its folds; read once per process."""
-    table = data.load(data.folder(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
+    table = data.load(places.data(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
     dealt = folds.deal(table.train, recipe.folds, recipe.val_ratio)
     store = images.open_store(table, recipe.crop, recipe.scale, whole=augment.needs_whole_frame(recipe.augmentations))
     return table.opened(store), dealt

@@ -7,7 +7,6 @@ DATA/eval/info.csv     ImageID,ans                   DATA/eval/images/<ImageID>
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = (".jpg", ".jpeg", ".png")
-
-
-def folder(given: str = "") -> Path:
-    """--data, else $MASK18_DATA, else data/ in the project."""
-    return Path(given or os.environ.get("MASK18_DATA") or disk.HOME / "data")
 
 
 def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Table:
@@ -44,7 +38,7 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
             raise Refusal(
                 f"{root / file}: is missing; --data must name a folder with train/train.csv and eval/info.csv"
             )
-    persons = read_csv(root / "train" / "train.csv", ("id", "gender", "age", "path"))
+    persons = disk.read_csv(root / "train" / "train.csv", ("id", "gender", "age", "path"))
     _check_persons(root, persons)
     if people is not None:
         persons = _spread(persons, people)
@@ -57,23 +51,6 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     frame["pixel"] = np.arange(len(frame))
     test = test.assign(pixel=len(frame) + np.arange(len(test)))
     return Table(root, Rows(frame[["file", "person", "gender", "age", "label", "pixel"]]), Rows(test), notes + told)
-
-
-def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.is_file():
-        raise Refusal(f"{path}: there is no such file")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Refusal(f"{path}: is not a CSV file ({str(error).splitlines()[0]})") from None
-    missing = [name for name in needed if name not in frame]
-    if missing:
-        raise Refusal(f"{path}: has no column {', '.join(missing)}; it needs {', '.join(needed)}")
-    if frame.empty:
-        raise Refusal(f"{path}: has no rows")
-    return frame
 
 
 def _check_persons(root: Path, persons: pd.DataFrame) -> None:
@@ -143,7 +120,7 @@ def _images(folder: Path) -> list[tuple[str, str]]:
 
 def _test_frame(root: Path) -> pd.DataFrame:
     source = root / "eval" / "info.csv"
-    info = read_csv(source, ("ImageID", "ans"))
+    info = disk.read_csv(source, ("ImageID", "ans"))
     if (info["ImageID"] == "").any():
         raise Refusal(f"{source}: a row has no ImageID; name its image or remove it")
     doubled = info["ImageID"][info["ImageID"].duplicated()]

@@ -1,23 +1,26 @@
-"""Files that are there whole or not at all, locks that die with their owner, room that is checked first."""
+"""Files that are there whole or not at all, CSV in and out, locks that die with their owner, room checked first."""
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.refusal import Refusal
+from core.refusal import Refusal, first_line
 
-HOME = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
@@ -57,6 +60,39 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_csv(path: Path, needed: Sequence[str], may_be_empty: bool = False) -> pd.DataFrame:
+    """The file's rows, every cell as text.
+
+    Raises:
+        Refusal: no such file, no CSV file, a column of `needed` that is missing, or no rows.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise Refusal(f"{path}: there is no such file")
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path}: is not a CSV file ({first_line(error)})") from None
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise Refusal(f"{path}: has no column {', '.join(missing)}; it needs {', '.join(needed)}")
+    if frame.empty and not may_be_empty:
+        raise Refusal(f"{path}: has no rows")
+    return frame
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """The rows as a CSV file holds them, the header first."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    write_text(path, csv_text(rows))
 
 
 def digest(path: Path) -> str:

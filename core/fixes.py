@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import labels
+from core import disk, labels
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -51,18 +51,13 @@ def apply(frame: pd.DataFrame, which: str) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _read(path: Path, persons: set[str]) -> list[tuple[str, str, str]]:
-    import csv
-
     if not path.is_file():
         raise Refusal(f"--fix-labels {path}: is neither known, none nor a file")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"path", "column", "value"} <= set(reader.fieldnames or ()):
-                raise Refusal(f"--fix-labels {path}: needs {FORMS}")
-            rows = [(row["path"], row["column"], row["value"] or "") for row in reader]
-    except UnicodeDecodeError:
-        raise Refusal(f"--fix-labels {path}: is not a text file in UTF-8") from None
+        frame = disk.read_csv(path, ("path", "column", "value"), may_be_empty=True)
+    except Refusal as refusal:
+        raise Refusal(f"--fix-labels {refusal}; {FORMS}") from None
+    rows = list(zip(frame["path"], frame["column"], frame["value"], strict=True))
     seen = set()
     for person, column, value in rows:
         if (person, column) in seen:

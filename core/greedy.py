@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from core import folds, labels, listing, pool, recipe, score
+from core import folds, labels, pool, recipe, score
 from core.ballot import Soft
 from core.nodes import RunNode
 from core.table import Rows
@@ -145,14 +145,15 @@ def verdict(greedy: Choice, others: list[Choice], rows: Any) -> str:
     true, people = rows["label"].to_numpy(), rows["person"].to_numpy().astype(str)
     rival = max(others, key=lambda other: score.macro_f1(true, other.honest))
     found = score.paired(true, greedy.honest, rival.honest, people)
+    difference = [found[name] for name in ("difference", "low", "high")]
     told = score.verdict(found["better"])
     advice = {"better": "take it", "worse": f"take the {rival.name}"}.get(
         told.split()[0], f"the {rival.name} does as well"
     )
     flattered = score.macro_f1(true, greedy.optimistic) - score.macro_f1(true, greedy.honest)
     return (
-        f"On people it was not chosen on, the greedy selection is {found['difference']:+.4f} [{found['low']:+.4f},"
-        f" {found['high']:+.4f}] from the {rival.name}: {told}, so {advice};"
+        f"On people it was not chosen on, the greedy selection is {score.with_interval(difference, '+')}"
+        f" from the {rival.name}: {told}, so {advice};"
         f" its optimistic score says {abs(flattered):.4f} too {'much' if flattered >= 0 else 'little'}."
     )
 
@@ -164,12 +165,11 @@ def main(options: Options) -> None:
     table: list[tuple[str, ...]] = [("", "runs", "honest macro F1 [95 %]", "optimistic macro F1 [95 %]")]
     for choice in choices:
         spans = (score.summary(true, said, people)["macro_f1"] for said in (choice.honest, choice.optimistic))
-        shown = (f"{value:.4f} [{low:.4f}, {high:.4f}]" for value, low, high in spans)
-        table.append((choice.name, str(len(set(choice.chosen))), *shown))
+        table.append((choice.name, str(len(set(choice.chosen))), *map(score.with_interval, spans)))
     print(f"{len(found.names)} runs, {len(true)} held-out images of {len(set(people))} people")
     if found.left_out:
         print(f"left out: {', '.join(found.left_out)}")
-    listing.show(table)
+    score.print_table(table)
     print(verdict(choices[0], choices[1:], found.rows))
     best = expression([found.names[position] for position in choices[0].chosen])
     print(f"\n{best}\n\nin an ensemble:  submit(__file__, {best})")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core import disk
-from core.refusal import Refusal
+from core import disk, places
+from core.refusal import Refusal, first_line
 from core.table import Table
 
 #: Files that a decoding thread takes at a time: handing over one by one costs as much as decoding.
@@ -47,14 +47,9 @@ def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
 
 
-def caches() -> Path:
-    """$CACHE, else .cache in the project."""
-    return Path(os.environ.get("CACHE") or disk.HOME / ".cache")
-
-
 def cache(root: Path) -> Path:
     """Where what is derived from a data folder is kept."""
-    return caches() / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
+    return places.caches() / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
 
 
 def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> Store:
@@ -181,5 +176,5 @@ def _decode_strictly(file: Path) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise Refusal(
-            f"{file}: cannot be decoded ({str(error).splitlines()[0]}); restore it, or remove it to train without"
+            f"{file}: cannot be decoded ({first_line(error)}); restore it, or remove it to train without"
         ) from None

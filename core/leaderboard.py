@@ -8,15 +8,13 @@ scores later fills its line in; what stands there of other scores stays. Free of
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from core import disk, recipe, submission
+from core import disk, places, recipe, submission
 from core.refusal import Refusal
 from core.values import Range
 
@@ -39,7 +37,7 @@ class Options:
 
 
 def path() -> Path:
-    return submission.home() / "leaderboard.csv"
+    return places.submissions() / "leaderboard.csv"
 
 
 def read() -> dict[str, Line]:
@@ -51,16 +49,12 @@ def read() -> dict[str, Line]:
     if not path().is_file():
         return {}
     found: dict[str, Line] = {}
-    with open(path(), newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-            raise Refusal(f"{path()}: has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
-        for row in reader:
-            line = {column: (row[column] or "").strip() for column in COLUMNS}
-            if line["name"] in found:
-                raise Refusal(f"{path()}: names {line['name']} twice; keep one line for each")
-            _check(line, f"{path()}: {line['name']} ")
-            found[line["name"]] = line
+    for row in disk.read_csv(path(), COLUMNS, may_be_empty=True).to_dict("records"):
+        line = {column: row[column].strip() for column in COLUMNS}
+        if line["name"] in found:
+            raise Refusal(f"{path()}: names {line['name']} twice; keep one line for each")
+        _check(line, f"{path()}: {line['name']} ")
+        found[line["name"]] = line
     return found
 
 
@@ -91,11 +85,7 @@ def add(name: str, options: Options) -> Line:
     lines = read()
     old = lines.get(name, {**dict.fromkeys(COLUMNS, ""), "name": name, "date": time.strftime("%Y-%m-%d")})
     lines[name] = {**old, **given}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines.values())
-    disk.write_text(path(), text.getvalue())
+    disk.write_csv(path(), [COLUMNS, *([line[column] for column in COLUMNS] for line in lines.values())])
     return lines[name]
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-from core import labels, runs, score
+from core import labels, places, runs, score
 from core.refusal import Refusal
 
 
@@ -33,9 +33,11 @@ def table(only: Collection[str] | None = None) -> None:
     rows = [row for _, row in sorted(scored)] + [(name, said, *[""] * 6) for name, said in sorted(others.items())]
     asked = [row for row in rows if only is None or row[0] in only]
     if not asked:
-        print(f"no runs in {runs.root()} yet; make one with python kernels/v5_multitask/run.py --help")
+        print(f"no runs in {places.runs()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
-    show([("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"), *asked])
+    score.print_table(
+        [("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"), *asked]
+    )
 
 
 def _row(about: dict[str, Any]) -> tuple[str, ...]:
@@ -43,9 +45,8 @@ def _row(about: dict[str, Any]) -> tuple[str, ...]:
     found = about["scores"]
     shown = ["no score"] + [""] * 5
     if found:
-        value, low, high = found["macro_f1"]
         shown = [
-            f"{value:.4f} [{low:.4f}, {high:.4f}]",
+            score.with_interval(found["macro_f1"]),
             f"{found['accuracy'][0]:.4f}",
             *(f"{found[task]:.3f}" for task in labels.TASKS),
             str(found["people"]),
@@ -68,16 +69,9 @@ def diff(first: str, second: str) -> None:
         if one["source"].get(file) != two["source"].get(file)
     ]
     rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
-    show(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
+    score.print_table(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
     for name, about in ((first, one), (second, two)):
         print(f"{name}: {score.line(about['scores'])}")
-
-
-def show(rows: list[tuple[str, ...]]) -> None:
-    """Print an aligned table."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

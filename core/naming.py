@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from core import disk
+from core import disk, places
 from core.recipe import ELSEWHERE, MACHINE, Protocol
 from core.tags import TAGS
 
@@ -50,7 +50,7 @@ def command(name: str) -> str:
     kernel, slash, run = name.partition("/")
     if not slash or not run:
         return "a name of the form KERNEL/NAME"
-    source = disk.HOME / "kernels" / kernel / "run.py"
+    source = places.HOME / "kernels" / kernel / "run.py"
     if not source.is_file():
         return f"a kernel of the name {kernel} (there is none in kernels/)"
     known = "|".join(sorted(_flags(source.read_text(encoding="utf-8")), key=len, reverse=True))

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from core import runs
+from core import places, runs
 from core.refusal import Refusal
 
 Fold = int | Literal["best"] | None
@@ -69,7 +69,7 @@ class RunNode(Node):
 
     @property
     def loaded(self) -> runs.Run:
-        return _load(self.name, runs.root())
+        return _load(self.name, places.runs())
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import data, disk, images, provenance, runs
+from core import places, provenance
 from core.refusal import Refusal
 
 Order = dict[str, Any]
@@ -42,11 +42,11 @@ class Outcome:
 def whole_run(file: Path, recipe: dict[str, Any], threads: int) -> Order:
     """The order to train what is left of a run, as its command would if it were typed here."""
     return {
-        "home": str(disk.HOME),
+        "home": str(places.HOME),
         "at": os.getcwd(),
-        "places": {"RUNS": os.path.abspath(runs.root()), "CACHE": os.path.abspath(images.caches())},
+        "places": {"RUNS": os.path.abspath(places.runs()), "CACHE": os.path.abspath(places.caches())},
         "file": str(file),
-        "recipe": {**recipe, "cluster": "", "data": os.path.abspath(data.folder(recipe["data"]))},
+        "recipe": {**recipe, "cluster": "", "data": os.path.abspath(places.data(recipe["data"]))},
         "threads": threads,
         "versions": provenance.versions(),
     }

@@ -10,7 +10,6 @@ their mixed extensions follow the published figures of the real data set. The sa
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core import cast, labels, recipe
+from core import cast, disk, labels, recipe
 from core.cast import Someone
 from core.refusal import Refusal
 
@@ -72,11 +71,11 @@ def _write(root: Path, train: list[Someone], test: list[Someone], seed: int) -> 
     ]
     results = Parallel(n_jobs=-1, return_as="generator")(jobs)
     done = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
-    _csv(root / "train" / "train.csv", ("id", "gender", "race", "age", "path"), done[: len(train)])
+    disk.write_csv(root / "train" / "train.csv", [("id", "gender", "race", "age", "path"), *done[: len(train)]])
     answers = [row for rows in done[len(train) :] for row in rows]
     order = np.random.default_rng([seed, 2]).permutation(len(answers))
-    _csv(root / "eval" / "info.csv", ("ImageID", "ans"), [(answers[at][0], 0) for at in order])
-    _csv(root / "answers.csv", ("ImageID", "ans", "person"), [answers[at] for at in order])
+    disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((answers[at][0], 0) for at in order)])
+    disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *(answers[at] for at in order)])
 
 
 def _train_person(root: Path, who: Someone, seed: int) -> tuple:
@@ -130,11 +129,6 @@ def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
         [cv2.IMWRITE_PNG_COMPRESSION, 3] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
     )
     path.write_bytes(cv2.imencode(ending, image, how)[1].tobytes())
-
-
-def _csv(path: Path, header: tuple, rows: list) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import disk, foldrun, images, labels, runs, score
+from core import disk, foldrun, images, labels, places, runs, score
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -178,6 +178,5 @@ def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: 
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != "--data"):
         raise Refusal("needs a run: python -m core.plots KERNEL/NAME [--data DIR]")
-    from core import data
 
-    report(runs.load(sys.argv[1]).folder, data.folder(sys.argv[3] if len(sys.argv) == 4 else ""))
+    report(runs.load(sys.argv[1]).folder, places.data(sys.argv[3] if len(sys.argv) == 4 else ""))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import runs, score
+from core import places, runs, score
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
     names = _of_one_data_set({name: found[name] for name in sorted(found) if not name.endswith("-smoke")}, like)
     if not names:
         besides = f" but {', '.join(left_out)}" if left_out else ""
-        raise Refusal(f"no run is finished in {runs.root()}{besides}; make one with python kernels/v5_multitask/run.py")
+        raise Refusal(
+            f"no run is finished in {places.runs()}{besides}; make one with python kernels/v5_multitask/run.py"
+        )
     loaded = [runs.load(name) for name in tqdm(names, "reading", unit="run", disable=None, leave=False)]
     covers = {run.name: ~np.isnan(run.oof[:, 0]) for run in loaded}
     most = max(covers.values(), key=np.sum)
@@ -78,7 +80,7 @@ def _of_one_data_set(found: dict[str, dict[str, Any]], like: str) -> list[str]:
         return next((names for names in sets.values() if like in names), [])
     if len(sets) > 1:
         each = ", ".join(f"{len(names)} like {names[0]}" for names in sets.values())
-        raise Refusal(f"runs of {len(sets)} data sets are in {runs.root()}: {each}; give --like KERNEL/NAME")
+        raise Refusal(f"runs of {len(sets)} data sets are in {places.runs()}: {each}; give --like KERNEL/NAME")
     return next(iter(sets.values()), [])
 
 
@@ -86,4 +88,4 @@ def _check_people(rows: pd.DataFrame, whole: pd.DataFrame, people: int) -> None:
     there, all_there = rows["person"].nunique(), whole["person"].nunique()
     needed = max(people, min(score.ENOUGH_PEOPLE, all_there))
     if there < needed:
-        raise Refusal(f"the runs in {runs.root()} held out {there} people; at least {needed} are needed")
+        raise Refusal(f"the runs in {places.runs()} held out {there} people; at least {needed} are needed")

@@ -7,7 +7,6 @@ Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order o
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +40,7 @@ def main(name: str, options: Options) -> None:
     files = photographs(folder)
     probs = np.concatenate(list(_probs(run, files, options)))
     rows = [(file.name, row.argmax(), *(f"{p:.6g}" for p in row)) for file, row in zip(files, probs, strict=True)]
-
-    def save(beside: Path) -> None:
-        with open(beside, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([("file", "ans", *labels.CLASSES), *rows])
-
-    disk.write(out, save)
+    disk.write_csv(out, [("file", "ans", *labels.CLASSES), *rows])
     print(f"wrote {out}: {len(files)} photographs")
 
 

@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from core import disk
+from core import disk, places
 
 #: Core modules that look at runs or make data: no change in them changes what a run finds.
 ONLOOKERS = {
@@ -58,7 +58,7 @@ def commit() -> str | None:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(disk.HOME), *words], capture_output=True, text=True, check=True
+            ["git", "-C", str(places.HOME), *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:

@@ -4,7 +4,6 @@ A dataclass says all there is to say about its flags: the annotation gives type,
 the default its value, the trailing comment its help. `Protocol` holds what every kernel shares.
 """
 
-import difflib
 import inspect
 import os
 import re
@@ -13,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, NoReturn, get_type_hints
 
-from core.refusal import Refusal
+from core.refusal import Refusal, did_you_mean
 from core.values import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 
 __all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "parse_named", "read"]
@@ -101,8 +100,7 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
 
 
 def _unknown(typed: str, names: list[str]) -> NoReturn:
-    near = difflib.get_close_matches(typed.replace("-", "_"), names, 1, 0.5)
-    hint = f"did you mean --{dashed(near[0])}?" if near else "see --help"
+    hint = did_you_mean(dashed(typed), map(dashed, names), "see --help", "--{}")
     raise Refusal(f"there is no flag --{typed}; {hint}")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from core import disk, foldrun, labels, naming, provenance, runs, score
+from core import disk, foldrun, labels, naming, places, provenance, runs, score
 from core.refusal import Refusal
 from core.table import Table
 
@@ -29,7 +29,7 @@ def place(kernel: str, name: str, force: bool) -> Iterator[Path]:
     Raises:
         Refusal: a finished run of this name (unless `force`), or another process at work on it.
     """
-    final = runs.root() / kernel / name
+    final = places.runs() / kernel / name
     beside = final.with_name(f".{name}.new")
     plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
     if not plain or len(os.fsencode(name)) > naming.LONGEST_NAME:

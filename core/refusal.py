@@ -7,9 +7,11 @@ Every entry point (kernels, ensembles, ``python -m core.…``) gets this by impo
 the core that can refuse, so an expression at module level in an ensemble is covered too.
 """
 
+import difflib
 import errno
 import os
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 #: What only the user can mend about a place; whatever else the system refuses may be a fault of ours.
@@ -21,6 +23,17 @@ PLACES = {
 
 class Refusal(ValueError):
     """What the user gave cannot be used; the text is one line that says what is wrong and what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, cut to one line of at most 100 characters; its type's name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str, form: str = "{}", cutoff: float = 0.5) -> str:
+    """A hint for an unknown `word`: the nearest of the `known`, put into `form`, or what is said otherwise."""
+    near = difflib.get_close_matches(word, known, 1, cutoff)
+    return f"did you mean {form.format(near[0])}?" if near else otherwise
 
 
 def _refuse(what: str) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from core import checkpoint, cluster, disk, images, ranks
-from core.refusal import Refusal
+from core.refusal import Refusal, first_line
 
 
 def carried_out(kernel: ModuleType, recipe: Any) -> Any:
@@ -50,9 +50,8 @@ def rehearse(kernel: ModuleType, recipe: Any, work: Path) -> None:
     try:
         kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, height, width, dtype=torch.uint8))
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        cause = str(error).strip().splitlines()[0][:100]
         raise Refusal(
-            f"--backbone {recipe.backbone}: cannot see {height}x{width} pixels in batches of {recipe.batch} ({cause})"
+            f"--backbone {recipe.backbone}: cannot see {height}x{width} pixels in batches of {recipe.batch} ({first_line(error)})"
         ) from None
     disk.require_room(work, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
 

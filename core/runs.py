@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import disk, labels, naming
+from core import disk, labels, naming, places
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 
     from core.folds import Fold
     from core.table import Table
-
-
-def root() -> Path:
-    """$RUNS, else runs/ in the project."""
-    return Path(os.environ.get("RUNS") or disk.HOME / "runs")
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class Run:
 
 
 def load(name: str) -> Run:
-    """The finished run KERNEL/NAME below `root`, checked.
+    """The finished run KERNEL/NAME below `places.runs()`, checked.
 
     Raises:
         Refusal: in one line that names the run: no run.json, a file that differs from what was
@@ -49,10 +43,10 @@ def load(name: str) -> Run:
     """
     import pandas as pd
 
-    folder = root() / name
+    folder = places.runs() / name
     if not (folder / "run.json").is_file():
         raise Refusal(
-            f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {root()}; make it with {naming.command(name)}"
+            f"{name}: {'is not finished' if folder.is_dir() else 'is no run'} in {places.runs()}; make it with {naming.command(name)}"
         )
     about = manifest(name)
     for file in ("oof.npy", "test.npy", "rows.csv", "test.csv"):
@@ -114,7 +108,7 @@ def manifest(name: str) -> dict[str, Any]:
         Refusal: it is damaged.
     """
     try:
-        about = disk.read_json(root() / name / "run.json")
+        about = disk.read_json(places.runs() / name / "run.json")
         if not isinstance(about, dict) or not {"sha256", "classes", "scores"} <= set(about):
             raise ValueError(name)
         return about
@@ -124,7 +118,7 @@ def manifest(name: str) -> dict[str, Any]:
 
 def folders(file: str) -> list[tuple[str, Path]]:
     """(KERNEL/NAME, folder) of every run that has this file; what is being retrained beside an old run is left out."""
-    found = sorted(path.parent for path in root().glob(f"*/*/{file}") if not path.parent.name.startswith("."))
+    found = sorted(path.parent for path in places.runs().glob(f"*/*/{file}") if not path.parent.name.startswith("."))
     return [(f"{folder.parent.name}/{folder.name}", folder) for folder in found]
 
 

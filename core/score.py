@@ -8,16 +8,19 @@ counts 0. Free of torch.
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core import labels
+from core import disk, labels
 from core.refusal import Refusal
 
 DRAWS, AT_ONCE = 2000, 500
+Draws = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 #: Fewer people than this say too little, unless they are all there are.
 ENOUGH_PEOPLE = 100
 
@@ -89,17 +92,21 @@ def f1_draws(true: np.ndarray, said: np.ndarray, people: np.ndarray) -> np.ndarr
     return f1(resampled(by_person(true, said, people))).mean(-1)
 
 
-def paired(true: np.ndarray, one: np.ndarray, other: np.ndarray, people: np.ndarray) -> dict[str, float]:
+def paired(
+    true: np.ndarray, one: np.ndarray, other: np.ndarray, people: np.ndarray, draws: Draws = f1_draws
+) -> dict[str, float]:
     """How much better `one` is than `other`, over the rows that both answer (classes; -1 where there is no answer).
 
     difference in macro F1 with its 95 % interval low to high, and `better`: the share of draws of people in which
     `one` is ahead, ties counted half. Paired, for what makes a draw hard makes it hard for both.
+
+    `draws`: `f1_draws`, or what remembers its answers.
     """
     both = (one >= 0) & (other >= 0)
     true, one, other, people = true[both], one[both], other[both], people[both]
     return {
         "difference": macro_f1(true, one) - macro_f1(true, other),
-        **ahead(f1_draws(true, one, people) - f1_draws(true, other, people)),
+        **ahead(draws(true, one, people) - draws(true, other, people)),
         "people": len(np.unique(people)),
     }
 
@@ -138,15 +145,31 @@ def honest(rows: Any, probs: np.ndarray) -> dict[str, Any] | None:
     return summary(rows["label"].to_numpy()[covered], probs[covered].argmax(1), people[covered])
 
 
+def interval(low: float, high: float, sign: str = "") -> str:
+    """[0.6000, 0.8000], with `sign` "+" for a difference."""
+    return f"[{low:{sign}.4f}, {high:{sign}.4f}]"
+
+
+def with_interval(value: list[float], sign: str = "") -> str:
+    """0.7000 [0.6000, 0.8000], or the value alone where no interval is known."""
+    return f"{value[0]:{sign}.4f}" + (f" {interval(value[1], value[2], sign)}" if len(value) > 1 else "")
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print columns, the head first: numbers to the right, words to the left."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    sides = ["rjust" if all(re.fullmatch(r"[-+.\d]*", cell) for cell in column[1:]) else "ljust" for column in columns]
+    for row in rows:
+        cells = zip(row, sides, widths, strict=True)
+        print("  ".join(getattr(cell, side)(width) for cell, side, width in cells).rstrip())
+
+
 def line(scores: dict[str, Any] | None) -> str:
     """One line for people to read."""
     if scores is None:
         return f"no score: fewer than {ENOUGH_PEOPLE} people were held out"
-    shown = {
-        name: f"{scores[name][0]:.4f}"
-        + (f" [{scores[name][1]:.4f}, {scores[name][2]:.4f}]" if len(scores[name]) > 1 else "")
-        for name in ("macro_f1", "accuracy")
-    }
+    shown = {name: with_interval(scores[name]) for name in ("macro_f1", "accuracy")}
     parts = "  ".join(f"{task} {scores[task]:.3f}" for task in labels.TASKS)
     over = f"{scores['images']} images" + (f" of {scores['people']} people" if scores["people"] else "")
     return f"macro F1 {shown['macro_f1']}  accuracy {shown['accuracy']}  {parts}  ({over})"
@@ -154,9 +177,7 @@ def line(scores: dict[str, Any] | None) -> str:
 
 def against(submission: Path, answers: Path) -> dict[str, Any]:
     """The summary of a submission against the true answers; people are resampled if these have a column person."""
-    from core import data
-
-    said, truth = (data.read_csv(path, ("ImageID", "ans")) for path in (submission, answers))
+    said, truth = (disk.read_csv(path, ("ImageID", "ans")) for path in (submission, answers))
     for path, frame in ((submission, said), (answers, truth)):
         wrong = frame[~frame["ans"].isin([str(label) for label in range(18)])]
         if len(wrong):

@@ -15,6 +15,7 @@ from torch import nn
 
 from core import ranks
 from core.phase import Phase
+from core.refusal import first_line
 
 #: Batches before a capture: libraries load, cuDNN picks its algorithms, workspaces are made.
 WARM_UP = 3
@@ -34,7 +35,7 @@ def make(net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device:
             raise
         except RuntimeError as error:  # a net that reads a value back, or whose shapes depend on one
             net.zero_grad(set_to_none=True)
-            why = str(error).strip().splitlines()[0][:100]
+            why = first_line(error)
             print(f"{phase.name} is trained without a CUDA graph, which is slower: {why}", file=sys.stderr)
     return Step(phase, optimizer, device)
 

@@ -7,9 +7,6 @@ row out of fold, so that two submissions can be compared person by person after 
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -18,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import disk, labels, provenance, runs, score
+from core import disk, labels, places, provenance, runs, score
 from core.ballot import Vote
 from core.nodes import Node, RunNode
 from core.refusal import Refusal
@@ -32,11 +29,6 @@ LETTERS = "abcdefghijklmnopqr-"
 TAKEN = ("leaderboard", "index", "compare")
 
 
-def home() -> Path:
-    """$SUBMISSIONS, else submissions/ in the project."""
-    return Path(os.environ.get("SUBMISSIONS") or disk.HOME / "submissions")
-
-
 def check_name(name: str) -> str:
     """The name, if it can be a submission's. Refuses what is not the plain name of a file."""
     if not re.fullmatch(r"[\w+][\w.+-]{0,99}", name) or name in TAKEN:
@@ -48,7 +40,7 @@ def check_name(name: str) -> str:
 
 def write(name: str, vote: Node, force: bool = False) -> Path:
     """Take the vote, check it, write the submission; returns the CSV's path."""
-    target = home() / f"{check_name(name)}.csv"
+    target = places.submissions() / f"{check_name(name)}.csv"
     if target.exists() and not force:
         raise Refusal(f"{target}: is there already; give --force (make ensemble NAME={name} FORCE=1) to write it again")
     tree, oof = show(vote)
@@ -130,9 +122,7 @@ def checked(ids: list[str], answers: np.ndarray) -> str:
     """The submission's text, once it is seen to hold each id once, in order, with a class 0..17."""
     if len(ids) != len(answers) or len(set(ids)) != len(ids) or not ((answers >= 0) & (answers <= 17)).all():
         raise Refusal("the vote does not answer each test image once with a class from 0 to 17")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("ImageID", "ans"), *zip(ids, answers.tolist(), strict=True)])
-    return text.getvalue()
+    return disk.csv_text([("ImageID", "ans"), *zip(ids, answers.tolist(), strict=True)])
 
 
 @dataclass(frozen=True)
@@ -160,18 +150,17 @@ class Submission:
 
 def names() -> list[str]:
     """Every submission that has both files, by name."""
-    return sorted(path.stem for path in home().glob("*.json") if path.with_suffix(".csv").is_file())
+    return sorted(path.stem for path in places.submissions().glob("*.json") if path.with_suffix(".csv").is_file())
 
 
 def load(name: str) -> Submission:
     """The submission NAME. Refuses one that is not there, or whose CSV or JSON was damaged."""
-    from core import data
 
-    path = home() / f"{name}.csv"
+    path = places.submissions() / f"{name}.csv"
     if not path.is_file() or not path.with_suffix(".json").is_file():
         known = ", ".join(names()) or "none yet; make one with make ensemble NAME=..."
-        raise Refusal(f"{name}: is no submission in {home()}; there are {known}")
-    frame = data.read_csv(path, ("ImageID", "ans"))
+        raise Refusal(f"{name}: is no submission in {places.submissions()}; there are {known}")
+    frame = disk.read_csv(path, ("ImageID", "ans"))
     try:
         about = disk.read_json(path.with_suffix(".json"))
         oof = np.array([LETTERS.index(letter) for letter in about["oof"]])

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from core import cluster, listing, orders, recipe, runs
+from core import cluster, listing, orders, places, recipe
 from core.display import Display
 from core.refusal import Refusal
 from core.sweep_table import OWN, Planned, planned
@@ -65,7 +65,7 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
     """Train these runs; (name, why) of those that were refused."""
     todo = [orders.whole_run(each.file, asdict(each.recipe), torch.get_num_threads()) for each in due]
     folders = {
-        runs.root() / kernel / place / "folds": f"{each.name}  "
+        places.runs() / kernel / place / "folds": f"{each.name}  "
         for each in due
         for kernel, _, name in [each.name.partition("/")]
         for place in (name, f".{name}.new")

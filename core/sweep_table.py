@@ -6,15 +6,14 @@ Columns are `kernel` and flags; a cell holds a value, several joined by `|`, or 
 from __future__ import annotations
 
 import csv
-import difflib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import crossval, disk, naming, recipe, runs
-from core.refusal import Refusal
+from core import crossval, naming, places, recipe
+from core.refusal import Refusal, did_you_mean
 
 #: Flags of the sweep itself, which no row has.
 OWN = ("jobs", "cluster", "dry")
@@ -34,7 +33,7 @@ class Planned:
 
     @property
     def finished(self) -> bool:
-        return (runs.root() / self.name / "run.json").is_file()
+        return (places.runs() / self.name / "run.json").is_file()
 
     @property
     def due(self) -> bool:
@@ -96,9 +95,9 @@ def _combinations(line: int, cells: dict[str, str], flags: list[str]) -> Iterato
 
 
 def _kernel(name: str) -> Path:
-    file = disk.HOME / "kernels" / name / "run.py"
+    file = places.HOME / "kernels" / name / "run.py"
     if not name.isidentifier() or not file.is_file():
-        names = sorted(path.parent.name for path in disk.HOME.glob("kernels/*/run.py"))
-        near = difflib.get_close_matches(name, names, 1, 0.3)
-        raise Refusal(f"kernel {name!r} is none of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
+        names = sorted(path.parent.name for path in places.HOME.glob("kernels/*/run.py"))
+        hint = did_you_mean(name, names, "name one of them", cutoff=0.3)
+        raise Refusal(f"kernel {name!r} is none of {', '.join(names)}; {hint}")
     return file

@@ -16,7 +16,6 @@ is only scored). Needs runs, not the data; free of torch.
 
 from __future__ import annotations
 
-import difflib
 import re
 import runpy
 import sys
@@ -27,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import disk, expression, recipe, submission
+from core import expression, places, recipe, submission
 from core.ballot import Hard, Per, Soft
 from core.nodes import Fold, Node, RunNode
-from core.refusal import Refusal
+from core.refusal import Refusal, did_you_mean
 
 __all__ = ["ensemble", "hard", "run", "soft", "submit"]
 
@@ -92,12 +91,11 @@ def ensemble(name: str) -> Node:
 
 
 def _file(name: str) -> Path:
-    folder = disk.HOME / "ensembles"
+    folder = places.HOME / "ensembles"
     path = folder / f"{name}.py"
     if not re.fullmatch(r"\w+", str(name)) or not path.is_file():
         known = sorted(path.stem for path in folder.glob("*.py"))
-        near = difflib.get_close_matches(str(name), known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        hint = did_you_mean(str(name), known, f"there are {', '.join(known)}", cutoff=0.6)
         raise Refusal(f"there is no ensembles/{name}.py; {hint}")
     return path
 

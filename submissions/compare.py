@@ -10,14 +10,13 @@ The page opens from disk and asks nothing of any network; it may hold photograph
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from itertools import takewhile
 
 import comparison
 from comparison import Comparison
-from core import data, labels, leaderboard, recipe, submission
+from core import labels, leaderboard, places, recipe, score, submission
 from core.refusal import Refusal
 
 Cells = tuple[str, ...]
@@ -41,14 +40,14 @@ def tell(found: Comparison, board: dict[str, leaderboard.Line]) -> None:
     """Print all that is known of the submissions of one data set."""
     first = found.submissions[0]
     print(f"{len(first.oof)} training images, {len(first.test)} test images\n")
-    _aligned(scores(found, board))
+    score.print_table(scores(found, board))
     print(f"\nHow often each class is said of the {len(first.test)} test images{_beside_mix(found)}:\n")
-    _aligned(counts(found))
+    score.print_table(counts(found))
     if len(found.submissions) > 1:
         print("\nShare of test images that two submissions answer alike:\n")
-        _aligned(agreement(found))
+        score.print_table(agreement(found))
         print("\nDifferences in out-of-fold macro F1, over the rows that both answer, on the same draws of people:\n")
-        _aligned(differences(found))
+        score.print_table(differences(found))
         _caution(found)
 
 
@@ -71,7 +70,7 @@ def scores(found: Comparison, board: dict[str, leaderboard.Line]) -> list[Cells]
         shown: Cells = ("no score: too few people held out", "", "", "", "")
         if told:
             shown = (
-                *map(comparison.spread, (told["macro_f1"], told["accuracy"])),
+                *map(score.with_interval, (told["macro_f1"], told["accuracy"])),
                 *(f"{told[task]:.3f}" for task in labels.TASKS),
             )
         rows.append((str(which + 1), one.name, *shown, found.coverage(which), *(line.get(name, "") for name in known)))
@@ -126,25 +125,15 @@ def _caution(found: Comparison) -> None:
         print("\nThe first is the best of many by these very scores: expect its lead to be smaller on other people.")
 
 
-def _aligned(rows: list[Cells]) -> None:
-    """Columns of numbers to the right, words to the left."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    sides = ["rjust" if all(re.fullmatch(r"[-+.\d]*", cell) for cell in column[1:]) else "ljust" for column in columns]
-    for row in rows:
-        cells = zip(row, sides, widths, strict=True)
-        print("  ".join(getattr(cell, side)(width) for cell, side, width in cells).rstrip())
-
-
 def main(names: list[str], options: Options) -> None:
     """Print the tables, then write the page."""
-    root = data.folder(options.data)
+    root = places.data(options.data)
     if options.data and not root.is_dir():
         raise Refusal(f"--data {root}: there is no such folder; give the data folder that the runs were trained on")
     board = leaderboard.read()
     found = comparison.compare(names, root)
     if not found:
-        print(f"no submissions in {submission.home()} yet; make one with make ensemble NAME=final")
+        print(f"no submissions in {places.submissions()} yet; make one with make ensemble NAME=final")
         return
     if len(found) > 1:
         print(f"submissions of {len(found)} data sets: each is compared with those of its own data set only")

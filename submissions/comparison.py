@@ -85,12 +85,10 @@ class Comparison:
             return None
         one, other = (self.submissions[which].oof for which in pair)
         both = (one >= 0) & (other >= 0)
-        people = np.unique(self._people[both])
-        if not both.any() or (len(people) < score.ENOUGH_PEOPLE and not both.all()):
+        people = self._people
+        if not both.any() or (len(np.unique(people[both])) < score.ENOUGH_PEOPLE and not both.all()):
             return None
-        points = [score.macro_f1(self._true[both], said[both]) for said in (one, other)]
-        mine, theirs = (self._draws(which, both) for which in pair)
-        return {"difference": points[0] - points[1], **score.ahead(mine - theirs), "people": len(people)}
+        return score.paired(self.rows["label"].to_numpy(), one, other, people, self._draws)
 
     def in_words(self, pair: Pair) -> tuple[str, str, str]:
         """The pair's difference, its interval, and what follows."""
@@ -100,30 +98,25 @@ class Comparison:
             return "", "", f"can't be said: {why}"
         return (
             f"{told['difference']:+.4f}",
-            f"[{told['low']:+.4f}, {told['high']:+.4f}]",
+            score.interval(told["low"], told["high"], "+"),
             f"{score.verdict(told['better'])}  ({told['people']} people)",
         )
 
     @cached_property
-    def _true(self) -> np.ndarray:
-        assert self.rows is not None
-        return self.rows["label"].to_numpy()
-
-    @cached_property
     def _people(self) -> np.ndarray:
+        """(n_train,) int: who each row shows."""
         assert self.rows is not None
-        return self.rows["person"].to_numpy().astype(str)
+        return np.unique(self.rows["person"].to_numpy().astype(str), return_inverse=True)[1]
 
     @cached_property
-    def _drawn(self) -> dict[tuple[int, bytes], np.ndarray]:
+    def _drawn(self) -> dict[bytes, np.ndarray]:
         return {}
 
-    def _draws(self, which: int, rows: np.ndarray) -> np.ndarray:
-        """`score.f1_draws` over these rows, drawn once for all the pairs that a submission is in."""
-        key = (which, rows.tobytes())
+    def _draws(self, true: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> np.ndarray:
+        """`score.f1_draws`, drawn once for all the pairs that a submission is in."""
+        key = np.stack([true, predicted, people]).tobytes()
         if key not in self._drawn:
-            said = self.submissions[which].oof[rows]
-            self._drawn[key] = score.f1_draws(self._true[rows], said, self._people[rows])
+            self._drawn[key] = score.f1_draws(true, predicted, people)
         return self._drawn[key]
 
     def shown_pairs(self) -> list[Pair]:
@@ -139,11 +132,6 @@ class Comparison:
             return np.flatnonzero(self.submissions[pair[0]].test != self.submissions[pair[1]].test)
         one, other = (self.submissions[which].oof for which in pair)
         return np.flatnonzero((one != other) & (one >= 0) & (other >= 0))
-
-
-def spread(value: list[float]) -> str:
-    """0.7000 [0.6000, 0.8000]"""
-    return f"{value[0]:.4f} [{value[1]:.4f}, {value[2]:.4f}]" if len(value) > 1 else f"{value[0]:.4f}"
 
 
 def compare(names: list[str], root: Path) -> list[Comparison]:

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 import comparison
 import figures
 from comparison import Comparison, Image, Pair
-from core import disk, images, labels, leaderboard, score, submission
+from core import disk, images, labels, leaderboard, places, score
 from core.refusal import Refusal
 
 THUMBNAILS = 200
@@ -34,7 +34,7 @@ def write(found: list[Comparison], board: dict[str, leaderboard.Line], root: Pat
     sections = [_section(number, one, board, root, each) for number, one in enumerate(found, 1)]
     read = {file.name: Markup(file.read_text(encoding="utf-8")) for file in TEMPLATE.iterdir()}
     environment = Environment(loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined)
-    environment.globals.update(spread=comparison.spread, verdict=score.verdict)
+    environment.globals.update(with_interval=score.with_interval, verdict=score.verdict)
     text = environment.get_template("page.html").render(
         sections=sections,
         written=time.strftime("%Y-%m-%d %H:%M"),
@@ -42,7 +42,7 @@ def write(found: list[Comparison], board: dict[str, leaderboard.Line], root: Pat
         style=read["style.css"],
         script=read["script.js"],
     )
-    path = submission.home() / "index.html"
+    path = places.submissions() / "index.html"
     disk.write_text(path, text)
     pictures = sum(section["pictures"] for section in sections)
     note = "" if pictures or not any(section["images"] for section in sections) else f"; {_no_pictures(root)}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from core import disk, labels, runs
+from core import disk, labels, places
 
 
 def rows(people: int, seed: int = 0) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def says(classes: np.ndarray, sure: float = 0.9) -> np.ndarray:
 
 def finish(name: str, frame: pd.DataFrame, oof: np.ndarray, data_set: str = "one", **about) -> None:
     """Write the run KERNEL/NAME; runs are of one data set if `data_set` is the same."""
-    folder = runs.root() / name
+    folder = places.runs() / name
     disk.write_array(folder / "oof.npy", oof.astype(np.float32))
     disk.write_array(folder / "test.npy", says(np.arange(5)))
     frame.assign(fold=np.where(np.isnan(oof[:, 0]), -1, 0))[["file", "person", "age", "label", "fold"]].to_csv(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import audit, data, disk, doubt, fixes, labels, runs
+from core import audit, data, disk, doubt, fixes, labels, places, runs
 from core.doubt import Fix
 from tests.conftest import tiny
 from tests.fabricated import finish, rows, says
@@ -41,7 +41,7 @@ def harmed(competition, tmp_path_factory):
 
 
 def written(name: str) -> list[dict[str, str]]:
-    with open(runs.root() / name / "audit/fixes.csv", newline="", encoding="utf-8") as file:
+    with open(places.runs() / name / "audit/fixes.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -97,7 +97,7 @@ def test_where_nothing_is_doubted_the_file_has_its_header_alone(competition, hom
     table = data.load(competition, "none")
     finish("k/sure", table.train.frame, says(table.train.column("label")))
     audit.main("k/sure", audit.Options(data=str(competition)))
-    file = runs.root() / "k/sure/audit/fixes.csv"
+    file = places.runs() / "k/sure/audit/fixes.csv"
     assert file.read_text() == HEADER
     again = data.load(competition, str(file))
     assert again.digests() == table.digests()
@@ -109,7 +109,7 @@ def test_without_photographs_the_tables_are_written_and_an_old_sheet_goes(compet
     table = data.load(competition, "none")
     finish("k/sure", table.train.frame, says(table.train.column("label")))
     audit.main("k/sure", audit.Options(data=str(competition)))
-    folder = runs.root() / "k/sure/audit"
+    folder = places.runs() / "k/sure/audit"
     assert sorted(path.name for path in folder.iterdir()) == ["fixes.csv", "images.csv", "sheet.png"]
     audit.main("k/sure", audit.Options(data=str(tmp_path / "nowhere")))
     assert sorted(path.name for path in folder.iterdir()) == ["fixes.csv", "images.csv"]
@@ -201,7 +201,7 @@ def test_odd_names_and_rows_that_no_fold_held(home, tmp_path):
     finish("k/odd", frame, oof)
     audit.main("k/odd", audit.Options(data=str(tmp_path)))
     assert sorted(row["path"] for row in written("k/odd")) == ["0012", 'an "odd", name']
-    mended, told = fixes.apply(frame, str(runs.root() / "k/odd/audit/fixes.csv"))
+    mended, told = fixes.apply(frame, str(places.runs() / "k/odd/audit/fixes.csv"))
     assert len(told) == 2
     np.testing.assert_array_equal(mended["gender"][:14], 1 - frame["gender"][:14])
 
@@ -209,7 +209,7 @@ def test_odd_names_and_rows_that_no_fold_held(home, tmp_path):
 def test_refusals(home, command, tmp_path):
     frame = rows(2)
     finish("k/a", frame, says(frame["label"].to_numpy()))
-    disk.write_array(runs.root() / "k/a/oof.npy", says(np.zeros(14, int)))
+    disk.write_array(places.runs() / "k/a/oof.npy", says(np.zeros(14, int)))
     for words, says_ in (
         ([], "needs a run"),
         (["--sure", "0.9"], "needs a run"),
@@ -221,4 +221,4 @@ def test_refusals(home, command, tmp_path):
         done = command("-m", "core.audit", *words)
         assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (2, "", 1), done.stderr
         assert says_ in done.stderr
-    assert not (runs.root() / "k/a/audit").exists()
+    assert not (places.runs() / "k/a/audit").exists()

@@ -15,7 +15,7 @@ import pytest
 from distributed import Client
 
 from core import cluster as clusters
-from core import disk, orders, provenance, record, runs, sweep
+from core import disk, orders, places, provenance, record, runs, sweep
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -110,7 +110,7 @@ def test_a_cluster_that_loses_a_worker_half_way_ends_with_the_bytes_of_a_run_wit
     words = [sys.executable, V5, *tiny(competition, *flags, "--name", "spread", "--cluster", cluster.address)]
     with open(tmp_path / "out", "w") as out:
         command = subprocess.Popen(list(map(str, words)), cwd=PROJECT, stdout=out, stderr=out)
-    folder = runs.root() / "v5_multitask/spread"
+    folder = places.runs() / "v5_multitask/spread"
     try:
 
         def half_way():
@@ -148,7 +148,7 @@ def test_a_refusal_of_a_worker_is_the_commands_and_a_worker_trains_whole_runs(
     cluster.workers("--nanny")
     with pytest.raises(Refusal, match=r"^the training loss became nan in phase joint; try a lower --lr$"):
         train(V5, "--lr", "1e30", "--optimizer", "sgd", "--cluster", cluster.address)
-    assert not list(runs.root().rglob("*.json"))
+    assert not list(places.runs().rglob("*.json"))
     straight = train(V5, name="straight")
     table = tmp_path / "sweep.csv"
     table.write_text("kernel,name\nv5_multitask,straight|swept\n")
@@ -203,7 +203,7 @@ def test_where_no_scheduler_is_one_line_says_so(command, home, competition):
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert f"--cluster {address}: no scheduler answers there" in line
-    assert not runs.root().exists()
+    assert not places.runs().exists()
     with pytest.raises(Refusal, match="no scheduler answers there"):
         clusters.reach("tcp://127.0.0.1:9")
     with pytest.raises(Refusal, match="no scheduler answers there"):

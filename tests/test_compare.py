@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import comparison
-from core import data, disk, labels, runs, score, submission
+from core import data, disk, labels, places, score, submission
 from core.vote import hard, run, soft
 from tests.conftest import PROJECT
 from tests.test_vote import about
@@ -36,7 +36,7 @@ def truth(rows: int = ROWS) -> np.ndarray:
 
 def fabricate(name: str, oof: np.ndarray, test: np.ndarray, of: str = "0"):
     """A finished run that says these classes (-1: NaN) and is sure of them."""
-    folder = runs.root() / name
+    folder = places.runs() / name
     sure = np.eye(18, dtype=np.float32) * 0.82 + np.float32(0.01)
     disk.write_array(folder / "oof.npy", np.where(oof[:, None] < 0, np.float32(np.nan), sure[oof]))
     disk.write_array(folder / "test.npy", sure[test])
@@ -170,7 +170,7 @@ def test_two_data_sets_are_not_mixed(three, command):
 
 
 def test_scores_outlive_the_runs(three, command):
-    shutil.rmtree(runs.root())
+    shutil.rmtree(places.runs())
     done = command(COMPARE)
     assert done.returncode == 0, done.stderr
     assert re.search(r"1 +good +0\.\d{4} \[", done.stdout)
@@ -182,17 +182,17 @@ def test_scores_outlive_the_runs(three, command):
 def test_the_data_folder_stands_in_for_runs_that_are_gone(competition, home):
     table = data.load(competition)
     made = fabricate("k/made", table.train.column("label"), truth(len(table.test)))
-    folder = runs.root() / "k/made"
+    folder = places.runs() / "k/made"
     disk.write_json(folder / "run.json", {**disk.read_json(folder / "run.json"), **table.digests()})
     submission.write("made", made)
-    shutil.rmtree(runs.root())
+    shutil.rmtree(places.runs())
     (found,) = comparison.compare([], competition)
     assert found.rows["file"].tolist() == table.train.column("file").tolist()
     assert comparison.compare([], competition / "train")[0].rows is None
 
 
 def test_a_damaged_run_is_passed_over(three):
-    (runs.root() / "k/fair/run.json").write_text("{")
+    (places.runs() / "k/fair/run.json").write_text("{")
     assert compared(three).rows is not None
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import disk, greedy, pool, runs, score
+from core import disk, greedy, places, pool, score
 from core.refusal import Refusal
 from core.vote import run, soft
 from tests.fabricated import finish, rows, says
@@ -153,11 +153,11 @@ def test_what_cannot_be_compared_is_left_out_and_named(home):
     finish("k/a", FRAME, guesses(1))
     finish("k/holed", FRAME, holed)
     finish("k/tiny-smoke", rows(5), guesses(3, 35), data_set="smoke")
-    (runs.root() / "k/unfinished").mkdir()
+    (places.runs() / "k/unfinished").mkdir()
     found = pool.gather()
     assert found.names == ["k/a"]
     assert found.left_out == ["k/tiny-smoke (a smoke run)", "k/holed (held out 266 of the 280 rows that others did)"]
-    (runs.root() / "k/tiny-smoke/run.json").write_text("{")
+    (places.runs() / "k/tiny-smoke/run.json").write_text("{")
     assert pool.gather().left_out[0] == "k/tiny-smoke (its run.json is damaged)"
 
 
@@ -187,7 +187,7 @@ def test_too_few_people_or_no_run_are_refused(home, command):
     with pytest.raises(Refusal, match="held out 3 people; at least 5 are needed"):
         pool.gather(people=greedy.GROUPS)
     finish("k/a", FRAME, guesses(1))
-    disk.write_array(runs.root() / "k/a/oof.npy", guesses(2))
+    disk.write_array(places.runs() / "k/a/oof.npy", guesses(2))
     with pytest.raises(Refusal, match=r"k/a: oof\.npy is not as the run left it"):
         pool.gather()
 

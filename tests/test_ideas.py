@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import augment, crossval, labels, losses, optim, runs
+from core import augment, crossval, labels, losses, optim, places
 from core.refusal import Refusal
 from core.tags import TAGS
 from tests.conftest import KERNELS, PROJECT
@@ -191,7 +191,7 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
         train(path, "--tasks", "age", "--reuse", "v4_separate/whole", "--folds", "3", name="other")
     with pytest.raises(Refusal, match="v4_separate/nowhere: is no run"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/nowhere", name="none")
-    assert not (runs.root() / "v4_separate/other").exists()
+    assert not (places.runs() / "v4_separate/other").exists()
 
 
 def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, competition, tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from core import disk, leaderboard, submission
+from core import disk, leaderboard, places, submission
 from core.vote import hard, soft
 from tests.conftest import PROJECT
 from tests.test_compare import COMPARE, fabricate, photographed, said
@@ -41,7 +41,7 @@ def built(tmp_path_factory):
         submit()
         words = [sys.executable, COMPARE, "--data", str(photographed(root / "photographs"))]
         subprocess.run(words, cwd=PROJECT, check=True, capture_output=True)
-        return submission.home() / "index.html"
+        return places.submissions() / "index.html"
 
 
 def submit():

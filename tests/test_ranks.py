@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 
-from core import batches, crossval, data, foldrun, folds, images, loop, ranks, resample, runs
+from core import batches, crossval, data, foldrun, folds, images, loop, places, ranks, resample, runs
 from core.predict import networks
 from core.refusal import Refusal
 from tests.conftest import KERNELS, PROJECT, tiny
@@ -67,7 +67,7 @@ def test_a_run_of_two_ranks_is_a_run(torchrun, competition, home):
 def test_a_dead_rank_ends_the_run_and_one_process_goes_on(torchrun, competition, home, train):
     epochs = ("--epochs", "3")
     process = torchrun(V5, *tiny(competition, "--name", "tiny", *epochs))
-    folder = runs.root() / "v5_multitask/tiny"
+    folder = places.runs() / "v5_multitask/tiny"
     deadline = time.monotonic() + LIMIT
     while not (folder / "folds/0/checkpoint.pt").is_file():
         assert process.poll() is None, process.communicate()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, listing, loop, predict, provenance, recipe, record, rehearsal, runs
+from core import crossval, disk, listing, loop, places, predict, provenance, recipe, record, rehearsal, runs
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -90,7 +90,7 @@ def test_a_finished_run_is_kept_unless_forced(train):
         train()
     again = train(V5, "--force", "--lr", "1e-2")
     assert (first.oof != again.oof).any()
-    assert [path.name for path in runs.root().joinpath("v5_multitask").iterdir()] == ["tiny"]
+    assert [path.name for path in places.runs().joinpath("v5_multitask").iterdir()] == ["tiny"]
 
 
 def test_an_unfinished_run_started_otherwise_is_refused_with_the_field(train, home, monkeypatch):
@@ -146,7 +146,7 @@ def test_killed_runs_end_with_the_bytes_of_one_that_never_was(train, competition
     """kill -9 within an epoch, while a file is written, and between folds; the same command goes on."""
     straight = train(V5, "--epochs", "2", name="straight")
     words = [sys.executable, V5, *tiny(competition, "--epochs", "2", "--name", "killed")]
-    folder = runs.root() / "v5_multitask" / "killed"
+    folder = places.runs() / "v5_multitask" / "killed"
     kills = 0
     for pattern in ("folds/0/log.jsonl", "folds/0/.*.tmp", "folds/0/test.npy", "folds/1/checkpoint.pt"):
         process = subprocess.Popen(
@@ -172,7 +172,7 @@ def test_too_little_disk_is_said_before_training(train, monkeypatch):
     )
     with pytest.raises(Refusal, match="are free; make room"):
         train()
-    assert not runs.root().exists()
+    assert not places.runs().exists()
 
 
 def test_out_of_memory_says_which_batch_to_try():
@@ -221,7 +221,7 @@ def test_the_table_and_the_difference_of_runs(train, command, capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "v5_multitask/b"]
     listing.table(["v5_multitask/c"])
     assert capsys.readouterr().out.startswith("no runs in ")
-    damaged = runs.root() / "v5_multitask/a/run.json"
+    damaged = places.runs() / "v5_multitask/a/run.json"
     whole = damaged.read_text()
     wrong = ["{", "[" * 100_000, '["sha256", "classes", "scores"]', '{"sha256": {}, "classes": [], "scores": {}}']
     for text in [*wrong, whole.replace('"training_seconds"', '"seconds"'), whole.replace('"people"', '"faces"')]:
@@ -233,7 +233,7 @@ def test_the_table_and_the_difference_of_runs(train, command, capsys):
             "v5_multitask/a",
         ]
         assert not table.stderr
-    (runs.root() / "v5_multitask/b/run.json").unlink()
+    (places.runs() / "v5_multitask/b/run.json").unlink()
     last = command("-m", "core.listing").stdout.splitlines()[1:]
     assert [line.split("  ", 1)[1].strip() for line in last] == [
         "its run.json is damaged or cannot be read",
@@ -257,7 +257,7 @@ def test_the_table_and_the_difference_of_runs(train, command, capsys):
 def test_a_recipe_that_cannot_be_trained_leaves_nothing_behind(train, flags, says):
     with pytest.raises(Refusal, match=says):
         train(V5, *flags[2:], name=flags[1]) if flags[0] == "--name" else train(V5, *flags)
-    assert not runs.root().exists()
+    assert not places.runs().exists()
 
 
 def test_a_kill_right_after_the_start_is_mended(train, monkeypatch):
@@ -268,7 +268,7 @@ def test_a_kill_right_after_the_start_is_mended(train, monkeypatch):
         patch.setattr(crossval, "_train_folds", stop)
         with pytest.raises(KeyboardInterrupt):
             train()
-    (runs.root() / "v5_multitask/tiny/rows.csv").unlink()
+    (places.runs() / "v5_multitask/tiny/rows.csv").unlink()
     assert len(train().rows) == 168
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from core import disk, expression, leaderboard, runs, score, submission, vote
+from core import disk, expression, leaderboard, places, score, submission, vote
 from core.refusal import Refusal
 from core.vote import ensemble, hard, run, soft
 from tests.conftest import PROJECT
@@ -28,7 +28,7 @@ def three(home):
 @pytest.fixture
 def ensembles(tmp_path, monkeypatch):
     """A project folder of its own, in which ensembles can be written: `ensembles(name, text)`."""
-    monkeypatch.setattr(disk, "HOME", tmp_path)
+    monkeypatch.setattr(places, "HOME", tmp_path)
     (tmp_path / "ensembles").mkdir()
 
     def write(name: str, text: str) -> None:
@@ -97,7 +97,7 @@ def test_the_shell_takes_a_vote_and_writes_it_only_if_it_has_a_name(three, home,
     seen = command("-m", "core.vote", text)
     assert seen.returncode == 0, seen.stderr
     assert "not written" in seen.stdout
-    assert not submission.home().exists()
+    assert not places.submissions().exists()
     assert command("-m", "core.vote", text, "--name", "tonight").returncode == 0
     loaded = submission.load("tonight")
     assert loaded.about["expression"] == 'hard(2 * soft(run("k/a"), run("k/b")), run("k/c"))'
@@ -128,7 +128,7 @@ def test_what_the_shell_cannot_vote_on_is_one_line(three, home, command, words, 
     assert seen.returncode == 2, seen.stderr
     assert len(seen.stderr.strip().splitlines()) == 1
     assert says in seen.stderr
-    assert not submission.home().exists()
+    assert not places.submissions().exists()
 
 
 def test_an_ensemble_is_a_member_of_another(three, ensembles):
@@ -208,11 +208,11 @@ def test_a_run_made_again_is_read_again(three):
 
 def test_rows_outlive_the_members(three, home):
     submission.write("mine", soft(three[0]))
-    shutil.rmtree(runs.root() / "k/a")
+    shutil.rmtree(places.runs() / "k/a")
     rows = submission.load("mine").rows()
     assert rows is not None
     assert len(rows) == len(submission.load("mine").oof)
-    shutil.rmtree(runs.root())
+    shutil.rmtree(places.runs())
     assert submission.load("mine").rows() is None
 
 
@@ -270,7 +270,7 @@ def test_a_score_that_is_none_is_not_written_down(three, home, command, words, s
 
 
 def test_a_leaderboard_that_was_kept_badly_is_named(three, home):
-    submission.home().mkdir()
+    places.submissions().mkdir()
     for text, says in (
         ("name,public_f1\nmine,0.5\n", "has no column public_acc"),
         (f"{','.join(leaderboard.COLUMNS)}\nmine,0.5,,,,,\nmine,0.6,,,,,\n", "names mine twice"),
@@ -288,5 +288,5 @@ def test_the_json_says_all_that_made_it(three, home):
     assert told["tree"]["vote"] == "hard"
     assert [member["weight"] for member in told["tree"]["members"]] == [2, 1]
     assert len(told["tree"]["oof"]["macro_f1"]) == 3
-    assert told["members"]["k/a"]["sha256"]["oof.npy"] == disk.digest(runs.root() / "k/a/oof.npy")
+    assert told["members"]["k/a"]["sha256"]["oof.npy"] == disk.digest(places.runs() / "k/a/oof.npy")
     assert sum(told["class_counts"]) == 21

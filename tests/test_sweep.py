@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core import runs, sweep, sweep_table
+from core import places, runs, sweep, sweep_table
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -73,7 +73,7 @@ def test_whatever_is_wrong_is_one_line_that_names_line_and_flag(table, home, lin
         sweep.main(file, sweep.Options(), ["--folds", "3"])
     assert "\n" not in str(refused.value)
     assert str(file) in str(refused.value)
-    assert not runs.root().exists()
+    assert not places.runs().exists()
 
 
 def test_mistakes_of_the_command_line_are_one_line(command, home, table, tmp_path):
@@ -90,7 +90,7 @@ def test_mistakes_of_the_command_line_are_one_line(command, home, table, tmp_pat
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
         assert says in done.stderr
-    assert not runs.root().exists()
+    assert not places.runs().exists()
 
 
 def test_one_refused_run_does_not_stop_the_others_and_the_finished_stay(table, train, command, competition):
@@ -116,5 +116,5 @@ def test_one_refused_run_does_not_stop_the_others_and_the_finished_stay(table, t
     np.testing.assert_array_equal(swept.oof, direct.oof)
     np.testing.assert_array_equal(swept.test, direct.test)
     assert swept.about["recipe"] == direct.about["recipe"]
-    assert not list(runs.root().rglob(".*"))
-    assert not (runs.root() / "v5_multitask/broken").exists()
+    assert not list(places.runs().rglob(".*"))
+    assert not (places.runs() / "v5_multitask/broken").exists()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import disk, labels, runs, submission
+from core import disk, labels, places, runs, submission
 from core.refusal import Refusal
 from core.vote import run, soft
 
@@ -16,7 +16,7 @@ from core.vote import run, soft
 def make(name: str, seed: int, rows: int = 21, labelled: int = 0, hole: bool = False) -> None:
     """A finished run of random probabilities, as `runs.load` accepts it."""
     rng = np.random.default_rng(seed)
-    folder = runs.root() / name
+    folder = places.runs() / name
     oof, test = rng.dirichlet(np.ones(18), (2, rows)).astype(np.float32)
     if hole:
         oof[:7] = np.nan
@@ -98,7 +98,7 @@ def test_weights_that_only_together_leave_the_numbers_are_refused_or_scaled(thre
 
 
 def test_a_fold_votes_alone(three):
-    folder = runs.root() / "k/a"
+    folder = places.runs() / "k/a"
     told = disk.read_json(folder / "run.json")
     rng = np.random.default_rng(9)
     each = [rng.dirichlet(np.ones(18), 21).astype(np.float32) for _ in range(2)]
@@ -156,12 +156,12 @@ def test_runs_of_two_data_sets_do_not_vote_together(three):
     for other, field in (("k/longer", "rows"), ("k/relabelled", "labels")):
         with pytest.raises(Refusal, match=f"{other}: has other {field} than k/a"):
             submission.write("two", soft(three[0], run(other)))
-    assert not submission.home().exists()
+    assert not places.submissions().exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", "7"])
 def test_a_damaged_run_json_is_named(three, text):
-    (runs.root() / "k/b/run.json").write_text(text)
+    (places.runs() / "k/b/run.json").write_text(text)
     with pytest.raises(Refusal, match=r"k/b: its run\.json is damaged"):
         submission.write("bad", soft(*three))
 
@@ -174,7 +174,7 @@ def test_a_smoke_run_answers_too_little_to_be_submitted(home):
 
 @pytest.mark.parametrize("file", ["oof.npy", "test.npy", "rows.csv", "test.csv"])
 def test_a_damaged_member_is_named(three, file):
-    path = runs.root() / "k/b" / file
+    path = places.runs() / "k/b" / file
     damaged = bytearray(path.read_bytes())
     damaged[-2] ^= 1
     path.write_bytes(damaged)
@@ -187,7 +187,7 @@ def test_a_damaged_member_is_named(three, file):
     [("test.npy", np.nan, "NaN"), ("test.npy", 0.9, "do not sum to 1"), ("oof.npy", 0.9, "do not sum to 1")],
 )
 def test_probabilities_that_are_none_are_refused(three, array, value, says):
-    folder = runs.root() / "k/b"
+    folder = places.runs() / "k/b"
     found = np.load(folder / array)
     found[3, 4] = value
     disk.write_array(folder / array, found)
@@ -197,7 +197,7 @@ def test_probabilities_that_are_none_are_refused(three, array, value, says):
 
 
 def test_another_class_order_is_refused(three):
-    folder = runs.root() / "k/b"
+    folder = places.runs() / "k/b"
     disk.write_json(folder / "run.json", {**disk.read_json(folder / "run.json"), "classes": labels.CLASSES[::-1]})
     with pytest.raises(Refusal, match="class order"):
         runs.load("k/b")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import labels, runs, score
+from core import labels, places, runs, score
 from core.nodes import Node
 from core.vote import run
 
@@ -56,7 +56,7 @@ def against(title: str, one: Node, other: Node, truth: pd.DataFrame) -> str:
 def main(data: str, name: str, flags: list[str]) -> None:
     kernels = sorted(path.parent.name for path in PROJECT.glob("kernels/*/run.py"))
     for kernel in kernels:
-        if not (runs.root() / kernel / name / "run.json").is_file():
+        if not (places.runs() / kernel / name / "run.json").is_file():
             words = [sys.executable, f"kernels/{kernel}/run.py", "--data", data, "--name", name, *flags]
             subprocess.run(words, cwd=PROJECT, check=True)
     answers = pd.read_csv(Path(data) / "answers.csv", dtype={"person": str})

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import age_filter, augment, data, folds, images, people, recipe, record, resample, runs, score
+from core import age_filter, augment, data, folds, images, people, places, recipe, record, resample, runs, score
 from core.table import Rows, Table
 from core.vote import run, soft
 
@@ -139,7 +139,7 @@ def members(root: Path, number: int) -> None:
     table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [])
     dealt = folds.deal(train, FOLDS, 0.2)
     for each in range(MEMBERS):
-        work, rng = runs.root() / KERNEL.parent.name / f"member{each}", np.random.default_rng(each)
+        work, rng = places.runs() / KERNEL.parent.name / f"member{each}", np.random.default_rng(each)
         record.begin(work, KERNEL, {"weights": "none", "member": each}, table, dealt, False)
         for fold in range(FOLDS):
             folder = work / "folds" / str(fold)
