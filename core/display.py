@@ -7,42 +7,11 @@ draws a bar per fold on a terminal and prints the epoch lines in order of arriva
 from __future__ import annotations
 
 import json
-import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-NOTE, SECONDS = ".progress", 1.0
-
-
-class Note:
-    """Stands where the bar of a fold stands that is trained alone (`update`, `write`, `close` as tqdm has them)."""
-
-    def __init__(self, folder: Path, name: str, done: int, total: int):
-        self.path, self.done, self.renewed = folder / NOTE, done, 0.0
-        self.said = {"name": name, "total": total, "began": time.time()}
-        self.lines: list[str] = []
-        self._renew()
-
-    def update(self, images: int) -> None:
-        self.done += images
-        if time.monotonic() - self.renewed >= SECONDS:
-            self._renew()
-
-    def write(self, line: str) -> None:
-        self.lines.append(line)
-        self._renew()
-
-    def close(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        """Beside, then renamed, so that no reader sees half; not synced, for nothing is lost with it."""
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        beside.write_text(json.dumps({**self.said, "done": self.done, "lines": self.lines}), encoding="utf-8")
-        os.replace(beside, self.path)
-        self.renewed = time.monotonic()
+from core import foldrun
 
 
 class Display:
@@ -79,12 +48,12 @@ class Display:
         tqdm.write(line)
 
     def _watch(self) -> None:
-        while not self.over.wait(SECONDS / 2):
+        while not self.over.wait(foldrun.SECONDS / 2):
             self._show()
 
     def _forget(self) -> None:
         for folder in self.folders:
-            for path in folder.glob(f"*/{NOTE}"):
+            for path in folder.glob(f"*/{foldrun.NOTE}"):
                 path.unlink(missing_ok=True)
 
     def _show(self) -> None:
@@ -93,7 +62,7 @@ class Display:
 
     def _show_all(self) -> None:
         for folder, prefix in self.folders.items():
-            for path in sorted(folder.glob(f"*/{NOTE}")):
+            for path in sorted(folder.glob(f"*/{foldrun.NOTE}")):
                 if note := _read(path):
                     self._show_fold(path, prefix, note)
 

@@ -1,8 +1,10 @@
-"""One fold's place in a run: its log and its probabilities. Free of torch."""
+"""One fold's place in a run: its log, its progress and its probabilities. Free of torch."""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from core import disk
+
+#: The file in a fold's folder that its progress is kept in, and how often it is renewed at most.
+NOTE, SECONDS = ".progress", 1.0
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,32 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     path = folder / "log.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+class Note:
+    """Stands where the bar of a fold stands that is trained alone (`update`, `write`, `close` as tqdm has them)."""
+
+    def __init__(self, folder: Path, name: str, done: int, total: int):
+        self.path, self.done, self.renewed = folder / NOTE, done, 0.0
+        self.said = {"name": name, "total": total, "began": time.time()}
+        self.lines: list[str] = []
+        self._renew()
+
+    def update(self, images: int) -> None:
+        self.done += images
+        if time.monotonic() - self.renewed >= SECONDS:
+            self._renew()
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+        self._renew()
+
+    def close(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        """Beside, then renamed, so that no reader sees half; not synced, for nothing is lost with it."""
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        beside.write_text(json.dumps({**self.said, "done": self.done, "lines": self.lines}), encoding="utf-8")
+        os.replace(beside, self.path)
+        self.renewed = time.monotonic()

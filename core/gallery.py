@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import augment, data, images, labels
+from core import augment, data, decode, labels
 from core.refusal import Refusal
 from core.table import Table
 
@@ -41,7 +41,7 @@ def people(table: Table) -> Figure:
                 axes = grid[gender * 3 + state, column]
                 axes.axis("off")
                 for file in hers["file"][hers["label"] // 6 == state].head(1):
-                    axes.imshow(images.prepare(table.root / file, CROP))
+                    axes.imshow(decode.prepare(table.root / file, CROP))
                 axes.set_title(f"{labels.GENDER[gender]}, {person.age}\n{labels.MASK[state]}", fontsize=9)
     return figure
 
@@ -51,8 +51,8 @@ def augmentations(table: Table) -> Figure:
     from matplotlib.figure import Figure
 
     face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
-    crop = images.prepare(face, CROP)
-    frame = images.prepare(face, CROP, whole=True)
+    crop = decode.prepare(face, CROP)
+    frame = decode.prepare(face, CROP, whole=True)
     figure = Figure((15, 12.6), layout="constrained")
     grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6)
     for axes in grid.ravel():

@@ -1,7 +1,4 @@
-"""Pixels: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array.
-
-Images are RGB, (height, width, 3). What cannot be read is named before anything trains.
-"""
+"""The decoded store: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array."""
 
 from __future__ import annotations
 
@@ -11,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core import disk, places
-from core.refusal import Refusal, first_line
+from core import decode, disk, places
+from core.refusal import Refusal
 from core.table import Table
 
 #: Files that a decoding thread takes at a time: handing over one by one costs as much as decoding.
 CHUNK = 32
-JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
@@ -29,22 +25,11 @@ class Store:
 
     def centre(self, which: np.ndarray) -> np.ndarray:
         """(len(which), height, width, 3): the centre crops of these pixels, copied in one gather."""
-        return self.array[which][(slice(None), *middle(self.array.shape[1:3], self.size))]
+        return self.array[which][(slice(None), *decode.middle(self.array.shape[1:3], self.size))]
 
     def middle(self, which: int) -> np.ndarray:
         """(height, width, 3): one centre crop, to be read only; the stored pixels themselves where these are crops."""
-        return np.ascontiguousarray(self.array[which][middle(self.array.shape[1:3], self.size)])
-
-
-def middle(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
-    """The centre crop of a frame (height, width), as slices."""
-    top, left = (frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2
-    return slice(top, top + size[0]), slice(left, left + size[1])
-
-
-def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(height, width) that a net sees of a crop at this scale."""
-    return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
+        return np.ascontiguousarray(self.array[which][decode.middle(self.array.shape[1:3], self.size)])
 
 
 def cache(root: Path) -> Path:
@@ -83,7 +68,7 @@ def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: b
                 scale,
                 whole,
             )
-        return Store(np.load(path, mmap_mode="r", allow_pickle=False), net_size(crop, scale))
+        return Store(np.load(path, mmap_mode="r", allow_pickle=False), decode.net_size(crop, scale))
 
 
 def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
@@ -91,7 +76,7 @@ def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], s
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    first = prepare(files[0], crop, scale, whole)
+    first = decode.prepare(files[0], crop, scale, whole)
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     try:
         array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
@@ -117,7 +102,7 @@ def _fill(places: np.ndarray, files: list[Path], crop: tuple[int, int], scale: f
 
 def _fill_one(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float, whole: bool) -> str:
     try:
-        image = prepare(file, crop, scale, whole)
+        image = decode.prepare(file, crop, scale, whole)
     except Refusal as refusal:
         return str(refusal)
     if image.shape != place.shape:
@@ -125,56 +110,3 @@ def _fill_one(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float
         return f"{file}: is {sizes}; frames must be of one size"
     place[:] = image
     return ""
-
-
-def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> np.ndarray:
-    """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
-
-    Raises:
-        Refusal: the file cannot be decoded whole, or is smaller than the crop.
-    """
-    import cv2
-
-    image = decode(file)
-    if image.shape[0] < crop[0] or image.shape[1] < crop[1]:
-        raise Refusal(
-            f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH"
-        )
-    if not whole:
-        image = image[middle(image.shape, crop)]
-    if scale != 1:
-        height, width = net_size(image.shape[:2], scale)
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(image)
-
-
-def decode(file: Path) -> np.ndarray:
-    """(height, width, 3) uint8 RGB.
-
-    OpenCV fills the missing part of a truncated file with grey and says so only on stderr; so a
-    file without its end mark is given to Pillow, which refuses it.
-    """
-    import cv2
-
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise Refusal(f"{file}: cannot be read ({error.strerror})") from None
-    ends = JPEG_END if data.startswith(JPEG_START) else PNG_END
-    if data.rstrip(b"\0").endswith(ends):
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if image is not None:
-            return image
-    return _decode_strictly(file)
-
-
-def _decode_strictly(file: Path) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise Refusal(
-            f"{file}: cannot be decoded ({first_line(error)}); restore it, or remove it to train without"
-        ) from None

@@ -19,6 +19,7 @@ from torch import nn
 
 from core import batches, checkpoint, optim, ranks, score, step
 from core.ahead import ahead
+from core.device import precision
 from core.foldrun import FoldRun
 from core.phase import Phase, whole
 from core.progress import Progress, Silence
@@ -126,7 +127,7 @@ def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.n
     with _memory("while predicting; try a smaller --scale, or a device with more memory"):
         for (images,) in ahead(batch, device):
             views = (images, images.flip(3)) if tta == "flip" else (images,)
-            with step.precision(device):
+            with precision(device):
                 found.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
     return ranks.gather(torch.cat(found), len(rows)).cpu().numpy()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core import disk, places
 from core.recipe import ELSEWHERE, MACHINE, Protocol
-from core.tags import TAGS
+from core.values import TAGS
 
 LONGEST, LONGEST_NAME = 24, 120
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import disk, foldrun, images, labels, places, runs, score
+from core import decode, disk, foldrun, labels, places, runs, score
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: 
         axes.axis("off")
     for axes, row in zip(places, one_each(rows).to_dict("records"), strict=False):
         true, said = (labels.CLASSES[row[column]] for column in ("label", "said"))
-        axes.imshow(images.prepare(root / row["file"], crop))
+        axes.imshow(decode.prepare(root / row["file"], crop))
         axes.set_title(f"true {true}, {row['age']}\nsaid {said}\n{row['note']}", fontsize=10)
     return figure
 

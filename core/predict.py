@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from core import augment, crossval, data, disk, images, labels, loop, recipe, rehearsal, runs
+from core import augment, data, decode, device, disk, images, kernel, labels, loop, recipe, runs
 from core.refusal import Refusal
 from core.table import Rows
 
@@ -58,20 +58,20 @@ def _probs(run: runs.Run, files: list[Path], options: Options) -> Iterator[np.nd
     import pandas as pd
     from tqdm import tqdm
 
-    kernel = crossval.load(run.folder / "run.py")
-    nets = [net.to(rehearsal.device(options.device)) for net in networks(run)]
+    module = kernel.load(run.folder / "run.py")
+    nets = [net.to(device.device(options.device)) for net in networks(run)]
     asked = run.about["recipe"]
     crop, scale = tuple(asked["crop"]), asked["scale"]
-    size, whole = images.net_size(crop, scale), augment.needs_whole_frame(asked["augmentations"])
+    size, whole = decode.net_size(crop, scale), augment.needs_whole_frame(asked["augmentations"])
     tta = asked["tta"] if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
             # as the run's own store: a run that cropped at random shrank the frame before it was cropped
-            frames = [images.prepare(file, crop, scale, whole) for file in chunk]
-            pixels = images.Store(np.stack([frame[images.middle(frame.shape, size)] for frame in frames]), size)
+            frames = [decode.prepare(file, crop, scale, whole) for file in chunk]
+            pixels = images.Store(np.stack([frame[decode.middle(frame.shape, size)] for frame in frames]), size)
             rows = Rows(pd.DataFrame({"pixel": np.arange(len(chunk))}), pixels)
-            yield np.mean([loop.predict(net, kernel.probs, rows, tta) for net in nets], 0)
+            yield np.mean([loop.predict(net, module.probs, rows, tta) for net in nets], 0)
             bar.update(len(chunk))
 
 
@@ -88,13 +88,13 @@ def networks(run: runs.Run) -> list[nn.Module]:
         raise Refusal(
             f"{run.name}: takes {asked['reuse']}'s word for some tasks and has no nets for them; predict with a run without --reuse"
         )
-    kernel = crossval.load(run.folder / "run.py")
+    module = kernel.load(run.folder / "run.py")
     nets = []
     for number in range(len(run.about["folds"])):
         weights = run.folder / "folds" / str(number) / "model.safetensors"
         if not weights.is_file():
             raise Refusal(f"{run.name}: {weights.name} of fold {number} is gone; train it again with --force")
-        nets.append(kernel.Net(asked["backbone"], "none"))
+        nets.append(module.Net(asked["backbone"], "none"))
         nets[-1].load_state_dict(load_file(weights))
     return nets
 

@@ -5,11 +5,14 @@ A fold that another process watches leaves bar and lines to that one's display.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
-from core.display import Note
-from core.foldrun import FoldRun
+from core.foldrun import FoldRun, Note
 from core.phase import Phase
+
+SHOWN = ("loss", "lr", "macro_f1", "accuracy", "images_per_second")
 
 
 class Progress:
@@ -17,8 +20,6 @@ class Progress:
 
     def __init__(self, plan: list[Phase], run: FoldRun, done: tuple[int, int]):
         from tqdm import tqdm
-
-        from core.curves import Curves
 
         passed = sum(
             phase.images * (phase.epochs if number < done[0] else done[1] + 1)
@@ -86,3 +87,25 @@ class Silence:
 
     def epoch(self, phase: Phase, row: dict[str, Any]) -> None:
         pass
+
+
+class Curves:
+    """Starts from the lines that a resumed fold keeps, so that the curves never fork."""
+
+    def __init__(self, folder: Path, rows: list[dict[str, Any]]):
+        from torch.utils.tensorboard import SummaryWriter
+
+        shutil.rmtree(folder, ignore_errors=True)
+        self.writer, self.step = SummaryWriter(str(folder)), 0
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.step += 1
+        for name in SHOWN:
+            if row[name] is not None:
+                self.writer.add_scalar(name, row[name], self.step)
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()

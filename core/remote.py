@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from core import crossval, provenance
+from core import crossval, fold, kernel, provenance
 from core.refusal import Refusal
 
 
@@ -35,10 +35,10 @@ def _carry_out(order: dict[str, Any]) -> None:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in order["recipe"].items()}
     if "fold" in order:
         where = order["fold"], order["work"], order["after"], order["threads"]
-        crossval.train_fold(order["file"], given, *where, watched=True, wait=True)
+        fold.train_fold(order["file"], given, *where, watched=True, wait=True)
     else:
-        kernel = crossval.load(Path(order["file"]))
-        crossval.train(order["file"], kernel.Recipe(**given), watched=True)
+        module = kernel.load(Path(order["file"]))
+        crossval.train(order["file"], module.Recipe(**given), watched=True)
 
 
 def _end_with_owner() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from core import ranks
+from core.device import precision
 from core.phase import Phase
 from core.refusal import first_line
 
@@ -140,8 +141,3 @@ def unchanged(net: nn.Module, device: torch.device) -> Iterator[None]:
     for buffer, before in kept:
         buffer.copy_(before)
     net.zero_grad(set_to_none=True)
-
-
-def precision(device: torch.device, cached: bool = True) -> torch.autocast:
-    """bfloat16 on a GPU, float32 on a CPU. A captured step must not keep `cached` casts of weights that move."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda", cache_enabled=cached)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import crossval, naming, places, recipe
+from core import kernel, naming, places, recipe
 from core.refusal import Refusal, did_you_mean
 
 #: Flags of the sweep itself, which no row has.
@@ -91,7 +91,7 @@ def _combinations(line: int, cells: dict[str, str], flags: list[str]) -> Iterato
         values = dict(chosen)
         file = _kernel(values.pop("kernel"))
         words = [f"--{recipe.dashed(name)}={value}" for name, value in values.items() if value]
-        yield Planned(line, file, recipe.parse(crossval.load(file).Recipe, [*words, *flags]))
+        yield Planned(line, file, recipe.parse(kernel.load(file).Recipe, [*words, *flags]))
 
 
 def _kernel(name: str) -> Path:

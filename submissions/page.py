@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 import comparison
 import figures
 from comparison import Comparison, Image, Pair
-from core import disk, images, labels, leaderboard, places, score
+from core import decode, disk, labels, leaderboard, places, score
 from core.refusal import Refusal
 
 THUMBNAILS = 200
@@ -162,7 +162,7 @@ def thumbnail(file: Path) -> str | None:
     import cv2
 
     try:
-        image = images.decode(file)
+        image = decode.decode(file)
     except Refusal:
         return None
     height, width = image.shape[:2]

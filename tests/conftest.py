@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from core.kernel import load
+
 # one thread each: two test processes with two threads each would fight over two cores
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -69,7 +71,7 @@ def train(competition, home) -> Callable[..., runs.Run]:
     """Train a kernel as its command line would, in this process, and load what it left."""
 
     def trained(kernel: Path = PROJECT / "kernels/v5_multitask/run.py", *flags: str, name: str = "tiny") -> runs.Run:
-        kind = crossval.load(kernel).Recipe
+        kind = load(kernel).Recipe
         crossval.train(str(kernel), recipe.parse(kind, tiny(competition, "--name", name, *flags)))
         return runs.load(f"{kernel.parent.name}/{name}")
 

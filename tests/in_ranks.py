@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from core import crossval, data, images, optim, ranks, resample, step
+from core import data, images, optim, ranks, resample, step
+from core.kernel import load
 
 CPU = torch.device("cpu")
 PROJECT = Path(__file__).resolve().parents[1]
@@ -18,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def moved(path: Path, rows, alone: bool) -> torch.Tensor:
     """All weights after a step of each phase of the kernel's plan, in one long vector."""
-    module = crossval.load(path)
+    module = load(path)
     recipe = module.Recipe(backbone="test_efficientnet", weights="none", batch=8, workers=0)
     torch.manual_seed(0)
     net = module.Net(recipe.backbone, recipe.weights).eval()  # batch statistics would be those of the share

@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core import augment, crossval, labels, losses, optim, places
+from core.kernel import load
 from core.refusal import Refusal
-from core.tags import TAGS
+from core.values import TAGS
 from tests.conftest import KERNELS, PROJECT
 
 IMAGES = torch.randint(0, 256, (4, 3, 64, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -17,7 +18,7 @@ LABELS = torch.tensor([0, 4, 9, 17])
 
 
 def kernel(name):
-    return crossval.load(PROJECT / f"kernels/{name}/run.py")
+    return load(PROJECT / f"kernels/{name}/run.py")
 
 
 def net_of(name, *more):
@@ -27,7 +28,7 @@ def net_of(name, *more):
 
 def step(path, rows, **fields):
     """One step of every phase; returns how far the weights moved."""
-    module = crossval.load(path)
+    module = load(path)
     recipe = module.Recipe(
         **{"backbone": "test_efficientnet", "weights": "none", "batch": 4, "workers": 0, "augment": "all", **fields}
     )
@@ -59,7 +60,7 @@ CHOICES = [
 @pytest.mark.parametrize(("field", "value"), CHOICES, ids=lambda part: str(part))
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
 def test_every_choice_takes_a_step(path, rows, field, value):
-    if field == "augmentations" and not isinstance(crossval.load(path).Recipe().augmentations, str):
+    if field == "augmentations" and not isinstance(load(path).Recipe().augmentations, str):
         value = (value,)
     assert step(path, rows, **{field: value}) > 0
 
@@ -151,7 +152,7 @@ def test_no_flag_of_its_own_takes_a_kernel_down(path, text):
 
     from core import recipe
 
-    kind = crossval.load(path).Recipe
+    kind = load(path).Recipe
     for field in fields(kind):
         try:
             recipe.parse(kind, [f"--{field.name}", text])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import age_filter, augment, batches, data, images, resample
+from core import age_filter, augment, batches, data, decode, images, resample
 from core.refusal import Refusal
 
 NAMES = augment.KEPT
@@ -70,11 +70,11 @@ def test_a_truncated_image_is_named(copy, ending, part):
 
 def test_bytes_after_the_end_mark_do_no_harm(copy):
     victim = copy / data.load(copy).train.column("file")[9]
-    expected = images.decode(victim)
+    expected = decode.decode(victim)
     victim.write_bytes(victim.read_bytes() + b"\0" * 10)
-    np.testing.assert_array_equal(images.decode(victim), expected)
+    np.testing.assert_array_equal(decode.decode(victim), expected)
     victim.write_bytes(victim.read_bytes() + b"trailing words")
-    assert images.decode(victim).shape == expected.shape
+    assert decode.decode(victim).shape == expected.shape
 
 
 def test_a_crop_larger_than_the_frame_is_refused(copy):
@@ -133,7 +133,7 @@ def test_a_batch_larger_than_the_fold_is_refused(competition):
 def test_each_augmentation_gives_the_nets_size_and_follows_its_seed(competition, name):
     frame = np.ascontiguousarray(opened(competition, scale=1.0, whole=True).train.pixels.array[0])
     size = (360, 200)
-    image = frame if name == "random_crop" else np.ascontiguousarray(frame[images.middle(frame.shape, size)])
+    image = frame if name == "random_crop" else np.ascontiguousarray(frame[decode.middle(frame.shape, size)])
     made = augment.pipeline((name,), size)
     drawn = [augment.apply(made, image, seed) for seed in range(8)]
     assert all(each.shape == (*size, 3) and each.dtype == np.uint8 for each in drawn)

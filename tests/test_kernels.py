@@ -8,7 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
-from core import crossval, data, images, labels, recipe
+from core import data, images, labels, recipe
+from core.kernel import load
 from tests.conftest import KERNELS, tiny
 
 EVERYWHERE = {
@@ -65,7 +66,7 @@ def test_it_leans_on_the_core_alone(path):
 
 @each_kernel
 def test_its_recipe_says_all_and_says_why(path):
-    kind = crossval.load(path).Recipe
+    kind = load(path).Recipe
     fields = {field.name for field in dataclasses.fields(kind)}
     assert issubclass(kind, recipe.Protocol)
     assert kind.__dataclass_params__.frozen
@@ -101,14 +102,14 @@ def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, competition
     from core import folds, loop
 
     flags = tiny(competition, "--age-old", "50", "--resample", "balance")
-    asked = recipe.parse(crossval.load(path).Recipe, flags)
+    asked = recipe.parse(load(path).Recipe, flags)
     trained, predicted = [], []
     monkeypatch.setattr(
         loop, "fit", lambda net, plan, run, watch=None: trained.extend(phase.loader.rows for phase in plan)
     )
     monkeypatch.setattr(loop, "predict", lambda net, probs, rows, tta: predicted.append(rows))
     fold = next(folds.split(opened, folds.deal(opened.train, 2, 0.2)))
-    crossval.load(path).fit_fold(asked, opened, fold, None)
+    load(path).fit_fold(asked, opened, fold, None)
     held = set(fold.held.column("person"))
     assert trained
     for rows in trained:

@@ -11,7 +11,8 @@ import psutil
 import pytest
 import torch
 
-from core import batches, crossval, data, foldrun, folds, images, loop, places, ranks, resample, runs
+from core import batches, data, foldrun, folds, images, loop, places, ranks, resample, runs
+from core.kernel import load
 from core.predict import networks
 from core.refusal import Refusal
 from tests.conftest import KERNELS, PROJECT, tiny
@@ -57,7 +58,7 @@ def test_a_run_of_two_ranks_is_a_run(torchrun, competition, home):
     # each row once and in order: what one process finds with the weights of the two
     table = data.load(competition)
     table = table.opened(images.open_store(table, (360, 200), 0.15))
-    probs = crossval.load(PROJECT / V5).probs
+    probs = load(PROJECT / V5).probs
     for fold, net in zip(folds.split(table, run.rows["fold"].to_numpy()), networks(run), strict=True):
         np.testing.assert_allclose(run.oof[fold.where], loop.predict(net, probs, fold.held), atol=1e-5)
         held = runs.fold_test(run, fold.number)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import naming, recipe
+from core.kernel import load
 from core.refusal import Refusal
 
 
@@ -142,10 +143,9 @@ def test_a_long_or_unsafe_value_becomes_a_short_hash():
     ],
 )
 def test_a_name_tells_the_command_that_would_make_it(line):
-    from core import crossval
     from tests.conftest import PROJECT
 
-    kernel = crossval.load(PROJECT / "kernels/v5_multitask/run.py")
+    kernel = load(PROJECT / "kernels/v5_multitask/run.py")
     asked = recipe.parse(kernel.Recipe, line.split())
     told = naming.command(f"v5_multitask/{naming.run_name(asked)}")
     script, *flags = told.split()[1:]

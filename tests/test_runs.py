@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from core import crossval, disk, listing, loop, places, predict, provenance, recipe, record, rehearsal, runs
+from core import crossval, disk, listing, loop, places, predict, provenance, recipe, record, runs
+from core.device import device as find_device
+from core.fold import SMOKE_PEOPLE, prepared
+from core.kernel import load
 from core.refusal import Refusal
 from tests.conftest import PROJECT, tiny
 
@@ -57,9 +60,9 @@ def test_saved_weights_predict_what_the_run_says(train, competition):
     from safetensors.torch import load_file
 
     run = train()
-    kernel = crossval.load(V5)
+    kernel = load(V5)
     asked = recipe.parse(kernel.Recipe, tiny(competition))
-    table, dealt = crossval.prepared(asked)
+    table, dealt = prepared(asked)
     net = kernel.Net("test_efficientnet", "none")
     net.load_state_dict(load_file(run.folder / "folds/0/model.safetensors"))
     net.to(memory_format=torch.channels_last)
@@ -188,14 +191,14 @@ def test_a_loss_that_is_no_number_ends_the_run(train):
 
 
 def test_smoke_runs_are_tiny_and_replaced(train, home, competition):
-    kind = crossval.load(V5).Recipe
+    kind = load(V5).Recipe
     asked = recipe.parse(
         kind, ["--data", str(competition), "--smoke", "--weights", "none", "--backbone", "test_efficientnet"]
     )
     for _ in range(2):
         crossval.train(str(V5), asked)
     run = runs.load("v5_multitask/test_efficientnet-weightsnone-smoke")
-    assert run.about["scores"]["people"] <= crossval.SMOKE_PEOPLE
+    assert run.about["scores"]["people"] <= SMOKE_PEOPLE
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_smoke_runs_are_tiny_and_replaced(train, home, competition):
 )
 def test_a_device_that_is_not_there_is_refused(asked, says):
     with pytest.raises(Refusal, match=says):
-        rehearsal.device(asked)
+        find_device(asked)
 
 
 def test_the_table_and_the_difference_of_runs(train, command, capsys):
@@ -324,8 +327,8 @@ def test_a_finished_run_predicts_any_folder(train, competition, home, command):
 def test_mirrored_views_are_averaged(train, competition):
     plain, both = train(name="plain"), train(V5, "--tta", "flip", name="both")
     assert (plain.oof != both.oof).any()
-    kernel = crossval.load(V5)
-    table, _ = crossval.prepared(kernel.Recipe(**vars(recipe.parse(kernel.Recipe, tiny(competition)))))
+    kernel = load(V5)
+    table, _ = prepared(kernel.Recipe(**vars(recipe.parse(kernel.Recipe, tiny(competition)))))
     torch.manual_seed(0)
     net = kernel.Net("test_efficientnet", "none")
     flipped = dataclasses.replace(table.test.pixels, array=table.test.pixels.array[:, :, ::-1])

@@ -7,8 +7,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from core import crossval, losses, optim, step
+from core import losses, optim, step
 from core.ahead import ahead
+from core.kernel import load
 from tests.conftest import KERNELS, PROJECT
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -19,7 +20,7 @@ V5 = PROJECT / "kernels/v5_multitask/run.py"
 
 def planned(path, rows, **fields):
     """A net in training mode and its plan."""
-    module = crossval.load(path)
+    module = load(path)
     torch.manual_seed(0)
     recipe = module.Recipe(backbone="test_efficientnet", weights="none", batch=8, workers=0, augment="none", **fields)
     net = module.Net(recipe.backbone, recipe.weights).train()

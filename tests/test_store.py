@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from core import data, images
+from core import data, decode, images
 from tests.conftest import PROJECT
 
 #: Opens the store and says how many files it decoded for that.
 OPEN = """
 import sys
 from pathlib import Path
-from core import data, images
-prepare, decoded = images.prepare, []
-images.prepare = lambda file, *how: decoded.append(file) or prepare(file, *how)
+from core import data, decode, images
+prepare, decoded = decode.prepare, []
+decode.prepare = lambda file, *how: decoded.append(file) or prepare(file, *how)
 images.open_store(data.load(Path(sys.argv[1])), (360, 200))
 print(len(decoded))
 """
@@ -90,7 +90,7 @@ def test_a_file_of_the_same_size_that_was_written_again_is_noticed(copy):
 
 
 def test_kill_nine_while_it_is_built(copy):
-    expected = np.stack([images.prepare(copy / file, (360, 200)) for file in data.load(copy).train.column("file")])
+    expected = np.stack([decode.prepare(copy / file, (360, 200)) for file in data.load(copy).train.column("file")])
     killed = opening(copy)
     while killed.poll() is None and not cached(copy, "*.building"):
         time.sleep(0.001)

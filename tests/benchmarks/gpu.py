@@ -25,12 +25,15 @@ import psutil
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import batches, crossval, data, images, labels, loop, people, recipe, rehearsal, resample, step
+from core import batches, data, decode, images, labels, loop, people, recipe, resample, step
 from core.ahead import ahead
+from core.device import device as find_device
+from core.device import precision
+from core.kernel import load
 from core.table import Rows, Table
 
 PROJECT = Path(__file__).resolve().parents[2]
-KERNEL = crossval.load(PROJECT / "kernels/v5_multitask/run.py")
+KERNEL = load(PROJECT / "kernels/v5_multitask/run.py")
 CROP, WARM, LAUNCHES = (360, 200), 10, 20
 Steps = Iterator[int]
 
@@ -58,7 +61,7 @@ class Photographs(torch.utils.data.Dataset):
         import albumentations as A
         from albumentations.pytorch import ToTensorV2
 
-        small = [A.Resize(*images.net_size(CROP, scale), interpolation=3)] if scale != 1 else []
+        small = [A.Resize(*decode.net_size(CROP, scale), interpolation=3)] if scale != 1 else []
         self.files, self.labels = [str(root / file) for file in rows.column("file")], rows.column("label")
         self.transform = A.Compose([A.CenterCrop(*CROP), *small, A.Normalize(mean, std), ToTensorV2()])
 
@@ -207,7 +210,7 @@ def seeing(net, rows: Rows, batch: int, device: torch.device) -> Steps:
     """Predicting one batch that already lies on the device."""
     pixels = next(batches.in_order(rows, batch)).to(device)
     while True:
-        with step.precision(device):
+        with precision(device):
             KERNEL.probs(net, pixels).float()
         yield len(pixels)
 
@@ -267,12 +270,12 @@ def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
 
 
 def main(options: Options) -> None:
-    device = torch.device(rehearsal.device(options.device))
+    device = torch.device(find_device(options.device))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["CACHE"] = f"{scratch}/cache"
         table, rows = drawn(options, Path(scratch) / "competition")
-        height, width = images.net_size(CROP, options.scale)
+        height, width = decode.net_size(CROP, options.scale)
         print(f"\n{name}, {os.cpu_count()} cores, torch {torch.__version__}, {height}x{width} pixels", flush=True)
         print(f"an epoch of {len(rows)} images, {workers(options)} workers in the plain loop\n")
         print("Training; images per second, milliseconds of a step, GB:\n")

@@ -25,7 +25,7 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from core import age_filter, augment, batches, data, images, people, provenance, recipe, resample
+from core import age_filter, augment, batches, data, decode, images, people, provenance, recipe, resample
 from core.table import Rows, Table
 from tests.benchmarks import usual
 
@@ -129,7 +129,7 @@ def decoding(table: Table) -> tuple[images.Store, str]:
         files = [table.root / file for file in table.train.column("file")[:SAMPLE]]
         start = time.perf_counter()
         for file in files:
-            images.prepare(file, usual.CROP)
+            decode.prepare(file, usual.CROP)
         return len(files) / (time.perf_counter() - start)
 
     before, start = alone(), time.perf_counter()

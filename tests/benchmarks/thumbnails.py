@@ -15,12 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import data, images, score
+from core import data, decode, score
 
 
 def thumbnails(root: Path, files: np.ndarray) -> np.ndarray:
     """(n, 768) the 360 x 200 centre crops, as the network gets them, at 16 x 16."""
-    crops = (images.prepare(root / file, (360, 200)) for file in files)
+    crops = (decode.prepare(root / file, (360, 200)) for file in files)
     return np.stack([cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops])
 
 

@@ -1,0 +1,78 @@
+"""One file -> pixels as every part of the program sees them: RGB, (height, width, 3) uint8.
+
+What cannot be read is refused by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from core.refusal import Refusal, first_line
+
+JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
+
+
+def middle(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+    """The centre crop of a frame (height, width), as slices."""
+    top, left = (frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2
+    return slice(top, top + size[0]), slice(left, left + size[1])
+
+
+def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(height, width) that a net sees of a crop at this scale."""
+    return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
+
+
+def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> np.ndarray:
+    """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
+
+    Raises:
+        Refusal: the file cannot be decoded whole, or is smaller than the crop.
+    """
+    import cv2
+
+    image = decode(file)
+    if image.shape[0] < crop[0] or image.shape[1] < crop[1]:
+        raise Refusal(
+            f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH"
+        )
+    if not whole:
+        image = image[middle(image.shape, crop)]
+    if scale != 1:
+        height, width = net_size(image.shape[:2], scale)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(image)
+
+
+def decode(file: Path) -> np.ndarray:
+    """(height, width, 3) uint8 RGB.
+
+    OpenCV fills the missing part of a truncated file with grey and says so only on stderr; so a
+    file without its end mark is given to Pillow, which refuses it.
+    """
+    import cv2
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{file}: cannot be read ({error.strerror})") from None
+    ends = JPEG_END if data.startswith(JPEG_START) else PNG_END
+    if data.rstrip(b"\0").endswith(ends):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if image is not None:
+            return image
+    return _decode_strictly(file)
+
+
+def _decode_strictly(file: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Refusal(
+            f"{file}: cannot be decoded ({first_line(error)}); restore it, or remove it to train without"
+        ) from None
