@@ -33,7 +33,7 @@ test: $(VENV)/made  ## check the style and the types, then run the tests
 	$(VENV)/bin/pytest -n 2
 
 ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
-	@$(PY) -m core.vote "$(NAME)" $(if $(FORCE),--force)
+	@$(PY) -m ensembles.voting "$(NAME)" $(if $(FORCE),--force)
 
 compare: $(VENV)/made  ## compare the submissions here and in submissions/index.html: make compare [NAMES="final hard_v4"] [DATA=data]
 	@$(PY) submissions/compare.py $(NAMES) $(if $(DATA),--data "$(DATA)")

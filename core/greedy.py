@@ -173,7 +173,7 @@ def main(options: Options) -> None:
     print(verdict(choices[0], choices[1:], found.rows))
     best = expression([found.names[position] for position in choices[0].chosen])
     print(f"\n{best}\n\nin an ensemble:  submit(__file__, {best})")
-    print(f"at once:         python -m core.vote {shlex.quote(best)} --name tonight")
+    print(f"at once:         python -m ensembles.voting {shlex.quote(best)} --name tonight")
 
 
 if __name__ == "__main__":

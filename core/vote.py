@@ -1,37 +1,23 @@
-"""The vote is an expression: every node gives (n, 18) class probabilities, so any node can be a member of any other.
+"""The words of a vote: each gives a node with (n, 18) class probabilities, so any node can be a member of any other.
 
     multitask = soft(run("v5_multitask/effb0"), run("v5_multitask/resnext50"))
     final = hard(2 * multitask, run("v4_separate/effb0"), run("v1_single/effb0"))
     if __name__ == "__main__":
         submit(__file__, final)
 
-ensembles/NAME.py gives its vote the name NAME, so that `ensemble("NAME")` is a member elsewhere. From the shell:
-
-    python -m core.vote final                       what ensembles/final.py says
-    python -m core.vote "soft('v5_multitask/effb0', 2*run('v4_separate/effb0'))" --name tonight
-
-Every node's out-of-fold score is printed; submissions/NAME.csv and .json are written (without --name, an expression
-is only scored). Needs runs, not the data; free of torch.
+ensembles/NAME.py gives its vote the name NAME, so that `ensemble("NAME")` is a member elsewhere.
 """
 
 from __future__ import annotations
 
 import re
-import runpy
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from core import expression, places, recipe, submission
+from core import submission
 from core.ballot import Hard, Per, Soft
 from core.nodes import Fold, Node, RunNode
-from core.refusal import Refusal, did_you_mean
-
-__all__ = ["ensemble", "hard", "run", "soft", "submit"]
+from core.refusal import Refusal
 
 
 def run(name: str, fold: Fold = None) -> Node:
@@ -73,57 +59,6 @@ def _voters(word: str, members: tuple[Node, ...], per: str) -> tuple[Node, ...]:
     return members
 
 
-#: The ensemble files that are being read, the outermost first.
-_reading: list[str] = []
-
-
-def ensemble(name: str) -> Node:
-    """The vote that ensembles/NAME.py gives the name NAME.
-
-    Raises:
-        Refusal: no such file, a file that cannot be read as a vote, or one that contains itself.
-    """
-    path = _file(name)
-    found = _run(path, "ensemble").get(name)
-    if not isinstance(found, Node):
-        raise Refusal(f"{path}: must give its vote the name {name}, as in {name} = soft(...)")
-    return found
-
-
-def _file(name: str) -> Path:
-    folder = places.HOME / "ensembles"
-    path = folder / f"{name}.py"
-    if not re.fullmatch(r"\w+", str(name)) or not path.is_file():
-        known = sorted(path.stem for path in folder.glob("*.py"))
-        hint = did_you_mean(str(name), known, f"there are {', '.join(known)}", cutoff=0.6)
-        raise Refusal(f"there is no ensembles/{name}.py; {hint}")
-    return path
-
-
-def _run(path: Path, run_name: str) -> dict[str, Any]:
-    """What the file defines. What is wrong with it is its author's to know in one line, not our traceback."""
-    try:
-        with _once(path.stem):
-            return runpy.run_path(str(path), run_name=run_name)
-    except SyntaxError as error:
-        raise Refusal(f"{path} line {error.lineno}: {error.msg}") from None
-    except (NameError, TypeError, AttributeError, ImportError) as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        raise Refusal(f"{path} line {lines[-1]}: {error}") from None
-
-
-@contextmanager
-def _once(name: str) -> Iterator[None]:
-    """Refuses a vote that is being read already: it contains itself."""
-    if name in _reading:
-        raise Refusal(f"the vote {name} contains itself: {' -> '.join([*_reading[_reading.index(name) :], name])}")
-    _reading.append(name)
-    try:
-        yield
-    finally:
-        _reading.pop()
-
-
 def submit(file: str, vote: Node) -> None:
     """Write submissions/NAME.csv and NAME.json for the ensemble file NAME.py, after printing every node's score.
 
@@ -137,34 +72,3 @@ def submit(file: str, vote: Node) -> None:
     if unknown:
         raise Refusal(f"there is no flag {unknown[0]}; an ensemble takes --force alone")
     submission.write(Path(file).stem, vote, force="--force" in sys.argv)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What becomes of the vote."""
-
-    name: str = ""  # of the submission; empty: the vote is scored and not written
-    force: bool = False  # write a submission of this name again
-
-
-def main(text: str, options: Options) -> None:
-    """Take the vote that `text` says."""
-    vote = expression.parse(text, {word.__name__: word for word in (run, soft, hard, ensemble)})
-    if options.name:
-        submission.write(options.name, vote, options.force)
-    else:
-        submission.show(vote)
-        print("not written; give --name NAME to make it submissions/NAME.csv")
-
-
-if __name__ == "__main__":
-    asked, flags = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if asked in ("-h", "--help"):
-        recipe.parse(Options, ["--help"])
-    if not asked or asked.startswith("-"):
-        raise Refusal("needs a vote: python -m core.vote EXPRESSION --name NAME, or the name of a file in ensembles/")
-    if re.fullmatch(r"[\w.-]+", asked):
-        sys.argv = [str(_file(asked)), *flags]
-        _run(_file(asked), "__main__")
-    else:
-        main(asked, recipe.parse(Options, flags))

@@ -1,6 +1,6 @@
 """The vote of `make demo`: one run, so that a single expression shows the way from a run to a submission."""
 
-from core.vote import run, soft, submit
+from ensembles.voting import run, soft, submit
 
 demo = soft(run("v5_multitask/demo"))
 

@@ -1,6 +1,6 @@
 """The vote that came second: v5 on EfficientNet-B0 and on ResNeXt50, soft, one to one."""
 
-from core.vote import run, soft, submit
+from ensembles.voting import run, soft, submit
 
 final = soft(run("v5_multitask/effb0"), run("v5_multitask/resnext50"))
 

@@ -1,6 +1,6 @@
 """All folds of one run, and its best fold alone as the report did: two submissions, so that the regret is measured."""
 
-from core.vote import run, submit
+from ensembles.voting import run, submit
 
 folds = run("v5_multitask/effb0")
 folds_best = run("v5_multitask/effb0", fold="best")

@@ -1,6 +1,6 @@
 """Separate models, hard: three losses of v4 name one class each, and the plain one counts twice."""
 
-from core.vote import hard, run, submit
+from ensembles.voting import hard, run, submit
 
 hard_v4 = hard(
     2 * run("v4_separate/effb0"),

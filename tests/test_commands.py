@@ -119,7 +119,7 @@ def test_help_and_a_wrong_flag_need_only_torch():
     "module",
     [
         f"core.{name}"
-        for name in "vote submission leaderboard expression greedy audit runs score record data recipe".split()
+        for name in "submission leaderboard expression greedy audit runs score record data recipe".split()
         + "cluster orders display".split()
     ],
 )

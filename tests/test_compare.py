@@ -15,7 +15,7 @@ import pytest
 
 import comparison
 from core import data, disk, labels, places, score, submission
-from core.vote import hard, run, soft
+from ensembles.voting import hard, run, soft
 from tests.conftest import PROJECT
 from tests.test_vote import about
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core import disk, greedy, places, pool, score
 from core.refusal import Refusal
-from core.vote import run, soft
+from ensembles.voting import run, soft
 from tests.fabricated import finish, rows, says
 
 FRAME = rows(40)
@@ -208,7 +208,7 @@ def test_the_command_line(home, command):
     ]
     assert all(line[heads.index("optimistic") :].count("[") == 1 for line in table)
     paste = shlex.split(next(line for line in done.stdout.splitlines() if line.startswith("at once:")))
-    assert paste[paste.index("core.vote") + 1] == 'soft(run("v/left"), run("v/right\'s"))'
+    assert paste[paste.index("ensembles.voting") + 1] == 'soft(run("v/left"), run("v/right\'s"))'
     only = command("-m", "core.greedy", "--only", "v/left,v/noise", "--like", "v/noise")
     assert "2 runs, 280 held-out images of 40 people" in only.stdout
     for flags, says_ in (

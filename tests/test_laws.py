@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core import labels
 from core.nodes import Node
 from core.refusal import Refusal
-from core.vote import hard, soft
+from ensembles.voting import hard, soft
 
 ROWS = 12
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from core import disk, leaderboard, places, submission
-from core.vote import hard, soft
+from ensembles.voting import hard, soft
 from tests.conftest import PROJECT
 from tests.test_compare import COMPARE, fabricate, photographed, said
 

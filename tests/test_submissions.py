@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from core import disk, expression, leaderboard, places, score, submission, vote
+from core import disk, expression, leaderboard, places, score, submission
 from core.refusal import Refusal
-from core.vote import ensemble, hard, run, soft
+from ensembles.voting import ensemble, hard, run, soft, submit
 from tests.conftest import PROJECT
 from tests.test_vote import make
 
@@ -32,7 +32,7 @@ def ensembles(tmp_path, monkeypatch):
     (tmp_path / "ensembles").mkdir()
 
     def write(name: str, text: str) -> None:
-        head = "from core.vote import ensemble, hard, run, soft, submit\n"
+        head = "from ensembles.voting import ensemble, hard, run, soft, submit\n"
         (tmp_path / "ensembles" / f"{name}.py").write_text(head + text)
 
     return write
@@ -94,11 +94,11 @@ def test_nothing_but_the_votes_own_words_is_understood(text, says):
 
 def test_the_shell_takes_a_vote_and_writes_it_only_if_it_has_a_name(three, home, command):
     text = "hard(2*soft('k/a','k/b'), 'k/c')"
-    seen = command("-m", "core.vote", text)
+    seen = command("-m", "ensembles.voting", text)
     assert seen.returncode == 0, seen.stderr
     assert "not written" in seen.stdout
     assert not places.submissions().exists()
-    assert command("-m", "core.vote", text, "--name", "tonight").returncode == 0
+    assert command("-m", "ensembles.voting", text, "--name", "tonight").returncode == 0
     loaded = submission.load("tonight")
     assert loaded.about["expression"] == 'hard(2 * soft(run("k/a"), run("k/b")), run("k/c"))'
     asked = hard(2 * soft(*three[:2]), three[2])
@@ -124,7 +124,7 @@ def test_the_shell_takes_a_vote_and_writes_it_only_if_it_has_a_name(three, home,
     ],
 )
 def test_what_the_shell_cannot_vote_on_is_one_line(three, home, command, words, says):
-    seen = command("-m", "core.vote", *words)
+    seen = command("-m", "ensembles.voting", *words)
     assert seen.returncode == 2, seen.stderr
     assert len(seen.stderr.strip().splitlines()) == 1
     assert says in seen.stderr
@@ -169,7 +169,7 @@ def test_a_broken_ensemble_ends_in_one_line_on_the_real_command_line(home, tmp_p
     for part in ("core", "ensembles"):
         shutil.copytree(PROJECT / part, project / part)
     (project / "ensembles/bad.py").write_text("bad = (\n")
-    words = [sys.executable, "-m", "core.vote", "bad"]
+    words = [sys.executable, "-m", "ensembles.voting", "bad"]
     seen = subprocess.run(
         words, cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True, text=True
     )
@@ -178,15 +178,15 @@ def test_a_broken_ensemble_ends_in_one_line_on_the_real_command_line(home, tmp_p
     assert "ensembles/bad.py line 1: '(' was never closed" in seen.stderr
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("ensembles/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("ensembles/[!_]*.py")), ids=lambda path: path.stem)
 def test_each_ensemble_file_is_an_expression_of_its_own_name(path):
     assert str(expression.parse(str(ensemble(path.stem)), WORDS)) == str(ensemble(path.stem))
 
 
 def test_a_file_may_submit_twice(three, home, monkeypatch):
     monkeypatch.setattr("sys.argv", ["folds.py"])
-    vote.submit("ensembles/folds.py", three[0])
-    vote.submit("folds_best", three[1])
+    submit("ensembles/folds.py", three[0])
+    submit("folds_best", three[1])
     assert submission.names() == ["folds", "folds_best"]
 
 

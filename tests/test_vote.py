@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core import disk, labels, places, runs, submission
 from core.refusal import Refusal
-from core.vote import run, soft
+from ensembles.voting import run, soft
 
 
 def make(name: str, seed: int, rows: int = 21, labelled: int = 0, hole: bool = False) -> None:

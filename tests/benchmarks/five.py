@@ -16,7 +16,7 @@ import pandas as pd
 
 from core import labels, places, runs, score
 from core.nodes import Node
-from core.vote import run
+from ensembles.voting import run
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -28,7 +28,7 @@ import pandas as pd
 
 from core import age_filter, augment, data, folds, images, people, places, recipe, record, resample, runs, score
 from core.table import Rows, Table
-from core.vote import run, soft
+from ensembles.voting import run, soft
 
 PROJECT = Path(__file__).resolve().parents[2]
 KERNEL = PROJECT / "kernels" / "v5_multitask" / "run.py"

@@ -15,7 +15,7 @@ from five import against, said, shown
 
 from core import score
 from core.nodes import Node
-from core.vote import hard, run, soft
+from ensembles.voting import hard, run, soft
 
 Votes = dict[str, Node]
 

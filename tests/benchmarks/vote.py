@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.nodes import Node
-from core.vote import hard, soft
+from ensembles.voting import hard, soft
 
 TRAIN, TEST = 18_900, 12_600
 
@@ -52,7 +52,10 @@ def main(runs: int) -> None:
             print(f"{tree.label:<20} {took:.2f} s")
     plain, ours = (
         min(seconds(lambda words=words: subprocess.run([sys.executable, *words], check=True)) for _ in range(5))
-        for words in (["-c", "import pandas, sklearn.metrics"], ["-c", "import core.vote, core.submission, pandas"])
+        for words in (
+            ["-c", "import pandas, sklearn.metrics"],
+            ["-c", "import ensembles.voting, core.submission, pandas"],
+        )
     )
     print(
         f"import pandas, sklearn.metrics {plain:.2f} s; what an ensemble imports {ours:.2f} s: {ours / plain:.2f} times"

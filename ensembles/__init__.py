@@ -1,0 +1,1 @@
+"""Votes over finished runs, a file each; `ensembles.voting` counts them."""
