@@ -36,30 +36,30 @@ ensemble: $(VENV)/made  ## vote: make ensemble NAME=final [FORCE=1]
 	@$(PY) -m ensembles.voting "$(NAME)" $(if $(FORCE),--force)
 
 compare: $(VENV)/made  ## compare the submissions here and in submissions/index.html: make compare [NAMES="final hard_v4"] [DATA=data]
-	@$(PY) submissions/compare.py $(NAMES) $(if $(DATA),--data "$(DATA)")
+	@$(PY) -m submissions.compare $(NAMES) $(if $(DATA),--data "$(DATA)")
 
 scored: $(VENV)/made  ## write down what the competition said: make scored NAME=final PUBLIC_F1=0.7861 [PUBLIC_ACC= PRIVATE_F1= PRIVATE_ACC= NOTE=]
-	@$(PY) -m core.leaderboard "$(NAME)" $(if $(PUBLIC_F1),--public-f1 $(PUBLIC_F1)) $(if $(PUBLIC_ACC),--public-acc $(PUBLIC_ACC)) $(if $(PRIVATE_F1),--private-f1 $(PRIVATE_F1)) $(if $(PRIVATE_ACC),--private-acc $(PRIVATE_ACC)) $(if $(DATE),--date $(DATE)) $(if $(NOTE),--note "$(NOTE)")
+	@$(PY) -m submissions.compare.leaderboard "$(NAME)" $(if $(PUBLIC_F1),--public-f1 $(PUBLIC_F1)) $(if $(PUBLIC_ACC),--public-acc $(PUBLIC_ACC)) $(if $(PRIVATE_F1),--private-f1 $(PRIVATE_F1)) $(if $(PRIVATE_ACC),--private-acc $(PRIVATE_ACC)) $(if $(DATE),--date $(DATE)) $(if $(NOTE),--note "$(NOTE)")
 
 sweep: $(VENV)/made  ## train a table of runs: make sweep TABLE=sweep.csv [DATA=DIR] [JOBS=N] [CLUSTER=tcp://host:port]
-	@$(PY) -m core.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
+	@$(PY) -m core.launch.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
-	@$(PY) -m core.listing
+	@$(PY) -m core.reports.listing
 
 select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
-	@$(PY) -m core.greedy $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(PY) -m ensembles.voting.selection $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 audit: $(VENV)/made  ## training labels that a run doubts: make audit RUN=KERNEL/NAME [DATA=DIR] [SURE=0.9]
 	@test -n "$(RUN)" || { echo "make audit: give RUN=KERNEL/NAME; make runs lists them" >&2; exit 2; }
-	@$(PY) -m core.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(SURE),--sure $(SURE))
+	@$(PY) -m core.reports.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(SURE),--sure $(SURE))
 
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)
 
 augmentations: $(VENV)/made  ## draw what each augmentation does to one face: docs/augmentations.jpg
 	test -d data/demo || $(DRAW)
-	$(PY) -m core.gallery augmentations data/demo docs/augmentations.jpg
+	$(PY) -m core.reports.gallery augmentations data/demo docs/augmentations.jpg
 
 bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (3 minutes on two cores)
 	$(PY) -m tests.benchmarks.inputs

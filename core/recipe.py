@@ -12,8 +12,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, NoReturn, get_type_hints
 
+from core.flags import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 from core.refusal import Refusal, did_you_mean
-from core.values import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
 
 __all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "parse_named", "read"]
 
@@ -34,7 +34,9 @@ class Protocol:
     device: str = "auto"  # auto, cpu, cuda, cuda:1
     workers: Whole = 2  # processes that augment
     jobs: Count = 1  # folds trained side by side on this machine
-    cluster: str = ""  # tcp://host:port of a Dask scheduler, whose workers train the folds; core/cluster.py says how
+    cluster: str = (
+        ""  # tcp://host:port of a Dask scheduler, whose workers train the folds; core/launch/cluster.py says how
+    )
     force: bool = False  # train a finished run again, or start one over that differs
 
 
@@ -132,7 +134,7 @@ def usage(kind: type) -> str:
         for line in inspect.getsource(base).splitlines():
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
-    head = inspect.getdoc(sys.modules["__main__"]) or ""
+    head = inspect.getdoc(sys.modules[kind.__module__]) or ""
     rows = [
         f"  --{dashed(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}"
         for field in fields(kind)

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from core.kernel import load
+from core.training.kernel import load
 
 # one thread each: two test processes with two threads each would fight over two cores
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from core import age_filter, crossval, data, images, people, recipe, resample, runs
-from core.table import Rows
+from core import recipe
+from core.data import age_filter, competition, resample
+from core.data.table import Rows
+from core.images import store
+from core.launch import crossval
+from core.people import make
+from core.runs import reader
 
 PROJECT = Path(__file__).resolve().parents[1]
 KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))
@@ -37,10 +42,10 @@ def tiny(data: Path, *flags: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def competition(tmp_path_factory) -> Path:
+def data_dir(tmp_path_factory) -> Path:
     """24 drawn people to train on and 6 to test on, a third of them elderly."""
     root = tmp_path_factory.mktemp("drawn") / "competition"
-    people.main(people.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
+    make.main(make.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
     return root
 
 
@@ -51,10 +56,10 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def rows(competition, cache) -> Rows:
+def rows(data_dir, cache) -> Rows:
     """Training rows with copies, over a store of whole frames."""
-    table = data.load(competition)
-    table = table.opened(images.open_store(table, (360, 200), 0.15, whole=True))
+    table = competition.load(data_dir)
+    table = table.opened(store.open_store(table, (360, 200), 0.15, whole=True))
     return resample.repeat(age_filter.apply(table.train, old=58), "balance")
 
 
@@ -67,13 +72,13 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def train(competition, home) -> Callable[..., runs.Run]:
+def train(data_dir, home) -> Callable[..., reader.Run]:
     """Train a kernel as its command line would, in this process, and load what it left."""
 
-    def trained(kernel: Path = PROJECT / "kernels/v5_multitask/run.py", *flags: str, name: str = "tiny") -> runs.Run:
+    def trained(kernel: Path = PROJECT / "kernels/v5_multitask/run.py", *flags: str, name: str = "tiny") -> reader.Run:
         kind = load(kernel).Recipe
-        crossval.train(str(kernel), recipe.parse(kind, tiny(competition, "--name", name, *flags)))
-        return runs.load(f"{kernel.parent.name}/{name}")
+        crossval.train(str(kernel), recipe.parse(kind, tiny(data_dir, "--name", name, *flags)))
+        return reader.load(f"{kernel.parent.name}/{name}")
 
     return trained
 

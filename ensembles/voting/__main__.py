@@ -13,10 +13,11 @@ import re
 import sys
 from dataclasses import dataclass
 
-from core import ensembles, expression, recipe, submission
-from core.ensembles import ensemble
+from core import recipe
 from core.refusal import Refusal
-from core.vote import hard, run, soft
+from ensembles.voting import ensembles, expression, submission
+from ensembles.voting.api import hard, run, soft
+from ensembles.voting.ensembles import ensemble
 
 
 @dataclass(frozen=True, kw_only=True)

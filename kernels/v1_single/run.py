@@ -15,10 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core import age_filter, backbones, crossval, loop, losses, optim, recipe, resample
-from core.augment import Augmentation, Augmented
-from core.batches import Loader
-from core.resample import Resampling
+from core import recipe
+from core.data import age_filter, resample
+from core.data.resample import Resampling
+from core.images.augment import Augmentation, Augmented
+from core.images.loader import Loader
+from core.launch import crossval
+from core.nets import backbones, losses, optim
+from core.training import loop
 
 
 @dataclass(frozen=True, kw_only=True)

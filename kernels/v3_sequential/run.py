@@ -14,11 +14,15 @@ from typing import Literal
 import torch
 from torch import nn
 
-from core import age_filter, backbones, crossval, labels, loop, losses, optim, recipe, resample
-from core.augment import Augmentation, Augmented
-from core.batches import Loader
+from core import labels, recipe
+from core.data import age_filter, resample
+from core.data.resample import Resampling
+from core.images.augment import Augmentation, Augmented
+from core.images.loader import Loader
+from core.launch import crossval
+from core.nets import backbones, losses, optim
 from core.refusal import Refusal
-from core.resample import Resampling
+from core.training import loop
 
 Task = Literal["mask", "gender", "age"]
 

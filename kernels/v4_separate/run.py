@@ -13,11 +13,16 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from core import age_filter, backbones, crossval, labels, loop, losses, optim, recipe, resample, runs
-from core.augment import Augmentation, Augmented
-from core.batches import Loader
+from core import labels, recipe
+from core.data import age_filter, resample
+from core.data.resample import Resampling
+from core.images.augment import Augmentation, Augmented
+from core.images.loader import Loader
+from core.launch import crossval
+from core.nets import backbones, losses, optim
 from core.refusal import Refusal
-from core.resample import Resampling
+from core.runs import reader
+from core.training import loop
 
 Task = Literal["mask", "gender", "age"]
 #: Flags that take VALUE for all three models, or mask=VALUE,age=VALUE (whoever is not named has the default).
@@ -127,7 +132,7 @@ def joined(new, old, tasks):
 
 
 def fit_fold(recipe, table, fold, run):
-    old = runs.load_fold(recipe.reuse, fold, table) if recipe.reuse else {}
+    old = reader.load_fold(recipe.reuse, fold, table) if recipe.reuse else {}
     rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
     rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
     net = Net(recipe.backbone, recipe.weights, recipe.tasks)

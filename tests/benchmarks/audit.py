@@ -12,7 +12,9 @@ import sys
 import numpy as np
 import pandas as pd
 
-from core import doubt, labels, runs
+from core import labels
+from core.reports import label_errors
+from core.runs import reader
 
 SURE = (0.5, 0.8, 0.9, 0.95, 0.99)
 
@@ -37,7 +39,7 @@ def harms(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
 
 
 def main(name: str) -> None:
-    run = runs.load(name)
+    run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
     recipe = run.about["recipe"]
@@ -47,10 +49,10 @@ def main(name: str) -> None:
     for sure in SURE:
         cells = []
         for column, (harmed, people) in harms(rows).items():
-            fixes = doubt.propose(harmed, probs, sure, *taught)
+            fixes = label_errors.propose(harmed, probs, sure, *taught)
             found = {fix.path for fix in fixes if fix.column == column} & set(people)
             cells.append(f"{len(found)} of {len(people)}")
-        print(f"| {sure} | {' | '.join(cells)} | {len(doubt.propose(rows, probs, sure, *taught))} |")
+        print(f"| {sure} | {' | '.join(cells)} | {len(label_errors.propose(rows, probs, sure, *taught))} |")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Images per second of each augmentation at 360 x 200 on one thread; where core/transforms.py has its own, beside the
-library's, the two taking turns.
+"""Images per second of each augmentation at 360 x 200 on one thread; where core/images/fast_transforms.py has its
+own, beside the library's, the two taking turns.
 
 python tests/benchmarks/augmentations.py
 """
@@ -10,7 +10,7 @@ import albumentations
 import cv2
 import numpy as np
 
-from core import augment, transforms
+from core.images import augment, fast_transforms
 
 SIZE, SECONDS, ROUNDS = (360, 200), 0.5, 3
 
@@ -29,7 +29,7 @@ def row(name: str, frame: np.ndarray) -> str:
     """A line of the markdown table."""
     (ours,) = augment.pipeline((name,), SIZE).transforms
     image = frame if name == "random_crop" else np.ascontiguousarray(frame[: SIZE[0], : SIZE[1]])
-    if type(ours).__module__ != transforms.__name__:
+    if type(ours).__module__ != fast_transforms.__name__:
         return f"| {name} | {per_second(ours, image):,.0f} | | |"
     theirs = getattr(albumentations, type(ours).__name__)(**ours.get_transform_init_args())
     rounds = np.array([(per_second(ours, image), per_second(theirs, image)) for _ in range(ROUNDS)])

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import labels, places, runs, score
-from core.nodes import Node
+from core import labels, places, score
+from core.runs import reader
 from ensembles.voting import run
+from ensembles.voting.nodes import Node
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,7 @@ def shown(interval: list[float]) -> str:
 
 def row(kernel: str, name: str, answers: pd.DataFrame) -> str:
     """Markdown: out-of-fold and test macro F1, test accuracy, out-of-fold accuracy of each task, training minutes."""
-    found = runs.load(f"{kernel}/{name}")
+    found = reader.load(f"{kernel}/{name}")
     truth = answers.set_index("ImageID").loc[found.test_ids]
     test = score.summary(truth["ans"].to_numpy(), found.test.argmax(1), truth["person"].to_numpy())
     seen = found.about["scores"]

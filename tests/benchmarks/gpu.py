@@ -4,7 +4,7 @@
     python tests/benchmarks/gpu.py --people 12 --backbones lite0 --batches 8 --scale 0.2 --seconds 2     anywhere
 
 plain    float32, eager, NCHW; DataLoader workers (half the cores) imread, crop, normalise in every epoch; loss.item()
-ours     the decoded store, the loader, batches copied ahead, the step of core/step.py: end to end
+ours     the decoded store, the loader, batches copied ahead, the step of core/training/step.py: end to end
 ceiling  our step again and again on one batch that already lies on the GPU
 
 All three train v5's network with Adam, from random weights, without augmentations, in this one process. At the end
@@ -25,12 +25,16 @@ import psutil
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import batches, data, decode, images, labels, loop, people, recipe, resample, step
-from core.ahead import ahead
-from core.device import device as find_device
-from core.device import precision
-from core.kernel import load
-from core.table import Rows, Table
+from core import labels, recipe
+from core.data import competition, resample
+from core.data.table import Rows, Table
+from core.images import decode, loader, store
+from core.images.prefetch import ahead
+from core.people import make
+from core.training import loop, step
+from core.training.device import device as find_device
+from core.training.device import precision
+from core.training.kernel import load
 
 PROJECT = Path(__file__).resolve().parents[2]
 KERNEL = load(PROJECT / "kernels/v5_multitask/run.py")
@@ -208,7 +212,7 @@ def train_row(backbone: str, batch: int, table: Table, rows: Rows, options: Opti
 @torch.inference_mode()
 def seeing(net, rows: Rows, batch: int, device: torch.device) -> Steps:
     """Predicting one batch that already lies on the device."""
-    pixels = next(batches.in_order(rows, batch)).to(device)
+    pixels = next(loader.in_order(rows, batch)).to(device)
     while True:
         with precision(device):
             KERNEL.probs(net, pixels).float()
@@ -262,9 +266,9 @@ def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.dev
 
 def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
     """A drawn competition, opened, and its training rows repeated up to an epoch of the real one."""
-    people.main(people.Options(out=str(folder), people=options.people, eval_people=1))
-    table = data.load(folder)
-    table = table.opened(images.open_store(table, CROP, options.scale))
+    make.main(make.Options(out=str(folder), people=options.people, eval_people=1))
+    table = competition.load(folder)
+    table = table.opened(store.open_store(table, CROP, options.scale))
     rows = resample.repeat(table.train, "none")
     return table, rows.take(np.arange(max(options.rows, len(rows))) % len(rows))
 

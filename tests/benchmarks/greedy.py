@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
-from core import greedy
+from ensembles.voting import selection
 
 
 def fabricate(number: int, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def plainly(probs: np.ndarray, true: np.ndarray, rounds: int) -> list[int]:
 def main(number: int = 20, images: int = 18_900, rounds: int = 25) -> None:
     probs, true = fabricate(number, images)
     start = time.perf_counter()
-    ours = greedy.select(probs, true, rounds)
+    ours = selection.select(probs, true, rounds)
     between = time.perf_counter()
     theirs = plainly(probs, true, rounds)
     fast, slow = between - start, time.perf_counter() - between

@@ -26,8 +26,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import age_filter, augment, data, folds, images, people, places, recipe, record, resample, runs, score
-from core.table import Rows, Table
+from core import places, recipe, score
+from core.data import age_filter, competition, folds, resample
+from core.data.table import Rows, Table
+from core.images import augment
+from core.people import make
+from core.runs import reader, writer
 from ensembles.voting import run, soft
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -95,9 +99,9 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def epoch(rows: Rows, who: augment.Augmented, workers: int) -> float:
     """Seconds of one epoch of the input path, as uint8 ready to copy to a device."""
-    from core import batches
+    from core.images import loader
 
-    loader = batches.Loader(rows, 16, augment.KEPT, who, workers)
+    loader = loader.Loader(rows, 16, augment.KEPT, who, workers)
     return timed(lambda: sum(len(made) for made, _ in loader.epoch((0, 0, 0, 0))))[1]
 
 
@@ -114,15 +118,15 @@ def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, 
     """Everything before the net: `number` people in the folder, or repeated from it where `times`."""
     from tests.benchmarks.inputs import held
 
-    table, load = timed(lambda: data.load(root))
-    store, build = timed(lambda: images.open_store(table, CROP, options.scale))
+    table, load = timed(lambda: competition.load(root))
+    store, build = timed(lambda: store.open_store(table, CROP, options.scale))
     train = table.opened(store).train
     if times:
         train = repeated(train, number)
     deal = timed(lambda: folds.deal(train, FOLDS, 0.2))[1]
     found = {"people": number, "images": len(train), "deal": deal}
     if not times:
-        again = timed(lambda: images.open_store(table, CROP, options.scale))[1]
+        again = timed(lambda: store.open_store(table, CROP, options.scale))[1]
         found |= {"load": load, "build": build, "open": again, "store": store.array.nbytes / 1e6}
     found["plain"] = epoch(resample.repeat(train, "none"), "none", options.workers)
     if number <= options.mix_up_to:
@@ -133,28 +137,28 @@ def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, 
 
 def members(root: Path, number: int) -> None:
     """Finished runs of random probabilities about so many people, with two test images to three to train on."""
-    table = data.load(root)
+    table = competition.load(root)
     train = repeated(table.train, number)
     asked = pd.DataFrame({"ImageID": [f"{at}.jpg" for at in range(len(train) * 2 // 3)]})
     table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [])
     dealt = folds.deal(train, FOLDS, 0.2)
     for each in range(MEMBERS):
         work, rng = places.runs() / KERNEL.parent.name / f"member{each}", np.random.default_rng(each)
-        record.begin(work, KERNEL, {"weights": "none", "member": each}, table, dealt, False)
+        writer.begin(work, KERNEL, {"weights": "none", "member": each}, table, dealt, False)
         for fold in range(FOLDS):
             folder = work / "folds" / str(fold)
             folder.mkdir(parents=True)
             for file, rows in (("oof.npy", int((dealt == fold).sum())), ("test.npy", len(asked))):
                 np.save(folder / file, rng.dirichlet(np.ones(18), rows).astype(np.float32))
-        record.join(work, dealt, len(asked))
-        record.end(work, table, dealt, {})
+        writer.join(work, dealt, len(asked))
+        writer.end(work, table, dealt, {})
 
 
 def vote() -> dict[str, float]:
     """The soft vote of all members, read from disk and checked; then its out-of-fold score."""
     node = soft(*(run(f"{KERNEL.parent.name}/member{each}") for each in range(MEMBERS)))
     (oof, _), seconds = timed(lambda: (node.probs("oof"), node.probs("test")))
-    rows = runs.load(f"{KERNEL.parent.name}/member0").rows
+    rows = reader.load(f"{KERNEL.parent.name}/member0").rows
     true, who = rows["label"].to_numpy(), rows["person"].to_numpy().astype(str)
     scored = timed(lambda: score.summary(true, oof.argmax(1), who))[1]
     return {"vote": seconds, "score": scored, "vote_peak": peak()}
@@ -207,7 +211,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "people"
         with redirect_stdout(sys.stderr):
-            people.main(people.Options(out=str(root), people=options.people[0], eval_people=1))
+            make.main(make.Options(out=str(root), people=options.people[0], eval_people=1))
         print("| " + " | ".join(COLUMNS.values()) + " |\n|" + "---|" * len(COLUMNS))
         for number in options.people:
             print(line(root, number, False, options), flush=True)

@@ -25,8 +25,12 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from core import age_filter, augment, batches, data, decode, images, people, provenance, recipe, resample
-from core.table import Rows, Table
+from core import recipe
+from core.data import age_filter, competition, resample
+from core.data.table import Rows, Table
+from core.images import augment, decode, loader, store
+from core.people import make
+from core.runs import provenance
 from tests.benchmarks import usual
 
 SAMPLE = 300
@@ -60,8 +64,8 @@ def cases(train: Rows, root: Path, options: Options) -> list[Case]:
     mix = resample.repeat(age_filter.apply(train, old=58), "elderly")
 
     def ours(rows: Rows, who: augment.Augmented) -> Callable[[int], Iterator[torch.Tensor]]:
-        loader = batches.Loader(rows, options.batch, augment.KEPT, who, options.workers)
-        return lambda number: (made for made, _ in loader.epoch((0, 0, 0, number)))
+        batches = loader.Loader(rows, options.batch, augment.KEPT, who, options.workers)
+        return lambda number: (made for made, _ in batches.epoch((0, 0, 0, number)))
 
     def theirs(rows: Rows, augmented: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
         files = [str(root / file) for file in rows.column("file")]
@@ -122,7 +126,7 @@ def held(process: int) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon", "Pss_Shmem")))
 
 
-def decoding(table: Table) -> tuple[images.Store, str]:
+def decoding(table: Table) -> tuple[store.Store, str]:
     """The store, and a line: its files per second on all cores beside one thread's, before and after."""
 
     def alone() -> float:
@@ -133,15 +137,15 @@ def decoding(table: Table) -> tuple[images.Store, str]:
         return len(files) / (time.perf_counter() - start)
 
     before, start = alone(), time.perf_counter()
-    store = images.open_store(table, usual.CROP)
+    opened = store.open_store(table, usual.CROP)
     built, after = time.perf_counter() - start, alone()
-    number, slow = len(store.array), (before + after) / 2
+    number, slow = len(opened.array), (before + after) / 2
     start = time.perf_counter()
-    images.open_store(table, usual.CROP)
+    store.open_store(table, usual.CROP)
     again = time.perf_counter() - start
-    return store, (
+    return opened, (
         f"The store: {number} files in {built:.1f} s, {number / built:.0f} files/s; one thread {slow:.0f} files/s: "
-        f"{number / built / slow:.1f} times. {store.array.nbytes / number / 1e3:.0f} kB an image. Opened again in {again:.2f} s."
+        f"{number / built / slow:.1f} times. {opened.array.nbytes / number / 1e3:.0f} kB an image. Opened again in {again:.2f} s."
     )
 
 
@@ -188,7 +192,7 @@ def warmed(case: Case) -> tuple[int, int]:
 
 
 def bench(root: Path, options: Options) -> None:
-    table = data.load(root)
+    table = competition.load(root)
     store, line = decoding(table)
     made = cases(table.opened(store).train, root, options)
     usually, ours = np.max([warmed(case) for case in made], 0) / 1e6
@@ -210,7 +214,7 @@ def main(options: Options) -> None:
         root = Path(options.data or f"{folder}/people")
         os.environ["CACHE"] = f"{folder}/cache"
         if not root.exists():
-            people.main(people.Options(out=str(root), people=options.people, eval_people=1))
+            make.main(make.Options(out=str(root), people=options.people, eval_people=1))
         bench(root, options)
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 from five import against, said, shown
 
 from core import score
-from core.nodes import Node
 from ensembles.voting import hard, run, soft
+from ensembles.voting.nodes import Node
 
 Votes = dict[str, Node]
 

@@ -15,7 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import data, decode, score
+from core import score
+from core.data import competition
+from core.images import decode
 
 
 def thumbnails(root: Path, files: np.ndarray) -> np.ndarray:
@@ -25,7 +27,7 @@ def thumbnails(root: Path, files: np.ndarray) -> np.ndarray:
 
 
 def main(root: Path) -> None:
-    table = data.load(root)
+    table = competition.load(root)
     answers = (
         pd.read_csv(root / "answers.csv", dtype={"person": str}).set_index("ImageID").loc[table.test.column("ImageID")]
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.nodes import Node
 from ensembles.voting import hard, soft
+from ensembles.voting.nodes import Node
 
 TRAIN, TEST = 18_900, 12_600
 
@@ -54,7 +54,7 @@ def main(runs: int) -> None:
         min(seconds(lambda words=words: subprocess.run([sys.executable, *words], check=True)) for _ in range(5))
         for words in (
             ["-c", "import pandas, sklearn.metrics"],
-            ["-c", "import ensembles.voting, core.submission, pandas"],
+            ["-c", "import ensembles.voting, ensembles.voting.submission, pandas"],
         )
     )
     print(

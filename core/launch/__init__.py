@@ -1,0 +1,2 @@
+"""Who trains which fold where: in this process, side by side, in ranks or on a cluster. Looks on: it starts, checks
+and shows training, and decides nothing that a run finds."""

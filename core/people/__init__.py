@@ -1,0 +1,1 @@
+"""A competition that anyone may have: drawn people, or photographs with drawn masks. Nothing imports it."""

@@ -1,0 +1,1 @@
+"""What finished runs show people: tables, pictures, labels that look wrong. Looks on. Free of torch."""

@@ -1,0 +1,62 @@
+"""What a run was made with: the source, the commit, the versions of what it stands on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from core import disk, places
+
+#: Folders of core that look at runs, start them or draw people: no change in them changes what a run finds.
+LOOKS_ON = {"launch", "reports", "people"}
+PACKAGES = "torch torchvision timm albumentations opencv-python-headless numpy pandas scikit-learn".split()
+
+
+def sources(file: Path) -> dict[str, str]:
+    """sha256 of the kernel and of every core module that can change what it finds."""
+    core = Path(__file__).parents[1]
+    deciding = [path for path in sorted(core.rglob("*.py")) if path.relative_to(core).parts[0] not in LOOKS_ON]
+    files = {f"kernels/{file.parent.name}/{file.name}": file}
+    files.update({f"core/{path.relative_to(core).as_posix()}": path for path in deciding})
+    return {name: disk.digest(path) for name, path in files.items()}
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages that can change a number."""
+    return {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    """None where another build of the package, such as another of OpenCV's wheels, does its work."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def other_version(mine: dict[str, str | None], theirs: dict[str, str | None]) -> str:
+    """The first package that two machines have in versions that differ, in words; empty if there is none.
+
+    Builds of one version, such as +cpu and +cu130, are taken for the same, and so is what is there under another name.
+    """
+    for name in PACKAGES:
+        here, there = mine.get(name), theirs.get(name)
+        if here and there and here.partition("+")[0] != there.partition("+")[0]:
+            return f"has {name} {there} where the command has {here}; install the same there"
+    return ""
+
+
+def commit() -> str | None:
+    """The checkout's commit, marked + if files differ from it; None outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(places.HOME), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

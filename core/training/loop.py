@@ -1,0 +1,154 @@
+"""Phase, fit, predict: the only training loop.
+
+A plan is a list of phases; `fit` carries it out, one log line and one checkpoint per epoch, and goes
+on where a killed run stopped. Predictions come from the last epoch: choosing the best epoch on the
+held rows would make every out-of-fold score a lie.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from core import score
+from core.data.table import Rows
+from core.images import loader
+from core.images.prefetch import ahead
+from core.nets import optim
+from core.refusal import Refusal
+from core.runs.foldrun import FoldRun
+from core.training import checkpoint, ranks, step
+from core.training.device import precision
+from core.training.phase import Phase, whole
+from core.training.progress import Progress, Silence
+
+__all__ = ["Phase", "fit", "predict", "whole"]
+
+#: Fixed, so that the batch that a net is trained with never changes a prediction. A GPU, whose bfloat16 never gives a
+#: CPU's last digits anyway, is only busy with more.
+PREDICT_BATCH = {"cpu": 64, "cuda": 256}
+Probs = Callable[[Any, torch.Tensor], torch.Tensor]
+
+
+def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Rows] | None = None) -> None:
+    """Train `net` in place through all phases, then save its weights in the run's folder.
+
+    `watch` is (probs, rows) to score after each epoch; the scores are written down and decide nothing.
+
+    Raises:
+        Refusal: memory runs out, or the loss is no longer a number.
+    """
+    device = torch.device(run.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)
+    net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = checkpoint.load(run.folder)
+    if state:
+        net.load_state_dict(state["net"])
+    done = (state["phase"], state["epoch"]) if state else (-1, -1)
+    with Progress(plan, run, done) if ranks.first() else Silence() as progress:
+        for number, phase in enumerate(plan):
+            if number >= done[0]:
+                _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
+    if ranks.first():
+        checkpoint.save_weights(run.folder, net)
+
+
+def _train(
+    net: nn.Module,
+    phase: Phase,
+    number: int,
+    run: FoldRun,
+    state: dict | None,
+    watch: tuple[Probs, Rows] | None,
+    progress: Progress | Silence,
+) -> None:
+    optimizer = phase.optimizer(phase.parameters)
+    schedule = phase.schedule(optimizer)
+    if state:
+        optim.go_on(optimizer, state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+    net.train()
+    with _memory(_smaller(phase.loader.batch)):
+        learn = step.make(net, phase, optimizer, torch.device(run.device))
+    for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
+        key = (run.seed, run.fold, number, epoch)
+        lr = optimizer.param_groups[0]["lr"]
+        start = time.perf_counter()
+        loss = _epoch(net, phase, learn, key, progress)
+        seconds = time.perf_counter() - start
+        optim.advance(schedule, loss)
+        seen: dict[str, float | None] = {"macro_f1": None, "accuracy": None}
+        if watch:
+            predicted, true = predict(net, *watch).argmax(1), watch[1].column("label")
+            seen = {"macro_f1": score.macro_f1(true, predicted), "accuracy": score.accuracy(true, predicted)}
+        row = {
+            "fold": run.fold,
+            "phase": phase.name,
+            "epoch": epoch,
+            "lr": lr,
+            "loss": loss,
+            **seen,
+            "seconds": seconds,
+            "images_per_second": phase.images / seconds,
+        }
+        progress.epoch(phase, row)
+        if ranks.first():
+            checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
+
+
+def _epoch(net: nn.Module, phase: Phase, learn: step.Step, key: loader.Key, progress: Progress | Silence) -> float:
+    """One pass over the rows; the mean loss, read back from the device once at its end."""
+    net.train()
+    torch.manual_seed(loader.seed(*key) + ranks.rank())
+    with _memory(_smaller(phase.loader.batch)):
+        for images, labels in ahead(phase.loader.epoch(key, ranks.share()), learn.device):
+            learn(images, labels)
+            progress.images(len(images) * ranks.world())
+        mean = learn.mean(len(phase.loader))
+        ranks.agree(net.buffers())
+    if not math.isfinite(mean):
+        raise Refusal(f"the training loss became {mean} in phase {phase.name}; try a lower --lr")
+    return mean
+
+
+@torch.inference_mode()
+def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.ndarray:
+    """(len(rows), 18) float32 class probabilities, from the rows as they are; `tta` flip adds their mirror image."""
+    device = next(net.parameters()).device
+    net.eval()
+    mine = rows.take(np.arange(len(rows))[ranks.rows(len(rows))])
+    batch = ((images,) for images in loader.in_order(mine, PREDICT_BATCH[device.type]))
+    found = [torch.empty((0, 18), device=device)]
+    with _memory("while predicting; try a smaller --scale, or a device with more memory"):
+        for (images,) in ahead(batch, device):
+            views = (images, images.flip(3)) if tta == "flip" else (images,)
+            with precision(device):
+                found.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
+    return ranks.gather(torch.cat(found), len(rows)).cpu().numpy()
+
+
+def _smaller(batch: int) -> str:
+    smaller = f"--batch {batch // 2}, or " if batch > 1 else ""
+    return f"at --batch {batch}; try {smaller}a smaller --scale"
+
+
+@contextmanager
+def _memory(advice: str) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if (
+            isinstance(error, RuntimeError)
+            and not isinstance(error, torch.OutOfMemoryError)
+            and "allocate memory" not in str(error)
+        ):
+            raise
+        raise Refusal(f"out of memory {advice}") from None

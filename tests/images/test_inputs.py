@@ -1,0 +1,104 @@
+"""The input path gives the pixels that the usual way gives, whoever makes them and however fast they are taken."""
+
+import shutil
+import time
+from collections import Counter
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch import nn
+
+from core.data import competition, resample
+from core.images import augment, loader, store
+from core.nets import backbones
+from tests.benchmarks import usual
+
+
+@pytest.fixture
+def mixed(data_dir, tmp_path):
+    """Drawn people with every ending, and files as cameras and editors leave them: grey, transparent, turned."""
+    root = shutil.copytree(data_dir, tmp_path / "mixed")
+    first, second, third, *_ = sorted(root.glob("train/images/*/normal.jpg"))
+    image = cv2.imread(str(first))
+    cv2.imwrite(str(first), image[:, :, 1])
+    cv2.imwrite(str(second.with_suffix(".png")), np.dstack([image, image[:, :, 0]]))
+    second.unlink()
+    turned = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    sideways = cv2.imencode(".jpg", np.rot90(image))[1].tobytes()
+    third.write_bytes(sideways[:2] + turned + sideways[2:])
+    return root
+
+
+class Through(nn.Module):
+    """A trunk that gives back what it is given."""
+
+    num_features = 3
+
+    def forward(self, images):
+        return images
+
+
+def both_ways(root, normalise):
+    """Every training image, plain, as ((images, labels) of our batches, (images, labels) of the usual way's)."""
+    table = competition.load(root)
+    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP)).train, "none")
+    files = [str(root / file) for file in rows.column("file")]
+    dataset = usual.Usual(files, rows.column("label"), np.zeros(len(rows), bool), normalise)
+    ours = list(loader.Loader(rows, 8, augment.KEPT, "none", 0).epoch((0, 0, 0, 0)))
+    theirs = list(usual.loader(dataset, 8, workers=0))
+    return tuple([torch.cat(part) for part in zip(*way, strict=True)] for way in (ours, theirs))
+
+
+def test_the_endings_are_mixed(mixed):
+    endings = {file.rpartition(".")[2] for file in competition.load(mixed).train.column("file")}
+    assert endings == {"jpg", "jpeg", "png", "JPG"}
+
+
+def test_plain_rows_are_the_usual_pixels(mixed):
+    ours, theirs = both_ways(mixed, normalise=False)
+    assert ours[0].dtype == theirs[0].dtype == torch.uint8
+    assert ours[0].shape == theirs[0].shape == (24 * 7, 3, 360, 200)
+    same = [
+        Counter((int(label), image.numpy().tobytes()) for image, label in zip(*way, strict=True))
+        for way in (ours, theirs)
+    ]
+    assert same[0] == same[1]
+
+
+def test_normalised_they_are_the_usual_tensors(mixed):
+    features = backbones.Features(Through(), usual.MEAN, usual.STD)
+    ours, theirs = both_ways(mixed, normalise=True)
+    assert theirs[0].dtype == torch.float32
+    # both shuffle: alike are those whose pixels sum to the same
+    made = features(ours[0])
+    sums = [way.double().sum((1, 2, 3)).argsort() for way in (made, theirs[0])]
+    torch.testing.assert_close(made[sums[0]], theirs[0][sums[1]], rtol=1e-5, atol=1e-6)
+    assert torch.equal(ours[1][sums[0]], theirs[1][sums[1]])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_written_over_before_it_is_taken(data_dir, workers):
+    """However far ahead the workers are, and when a batch is looked at only after the epoch."""
+    table = competition.load(data_dir)
+    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP, 0.2)).train, "balance")
+    alone, shared = (loader.Loader(rows, 4, augment.KEPT, "copies", number) for number in (0, workers))
+    assert len(shared) > 2 * (workers * loader.AHEAD + 1)
+    taken = []
+    for made, _ in shared.epoch((0, 0, 0, 0)):
+        time.sleep(0.01)
+        taken.append(made)
+    assert all(torch.equal(one, other) for one, (other, _) in zip(taken, alone.epoch((0, 0, 0, 0)), strict=True))
+
+
+def test_an_epoch_that_is_given_up_leaves_no_worker(data_dir):
+    table = competition.load(data_dir)
+    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP, 0.2)).train, "none")
+    before = set(psutil.Process().children())
+    epoch = loader.Loader(rows, 4, augment.KEPT, "all", 2).epoch((0, 0, 0, 0))
+    next(epoch)
+    assert len(set(psutil.Process().children()) - before) == 2
+    del epoch
+    assert not set(psutil.Process().children()) - before

@@ -1,0 +1,144 @@
+"""Every kernel, also the next one, keeps the same promises."""
+
+import ast
+import collections
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from core import labels, recipe
+from core.data import competition
+from core.images import store
+from core.training.kernel import load
+from tests.conftest import KERNELS, tiny
+
+EVERYWHERE = {
+    "backbone",
+    "crop",
+    "scale",
+    "epochs",
+    "batch",
+    "augmentations",
+    "augment",
+    "age_young",
+    "age_old",
+    "age_drop",
+    "resample",
+}
+ORDER = ["Recipe", "Net", "plan", "probs", "fit_fold"]
+
+each_kernel = pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
+
+
+def test_there_are_kernels():
+    assert [path.parent.name for path in KERNELS][-1:] == ["v5_multitask"]
+
+
+@each_kernel
+def test_it_reads_top_to_bottom(path):
+    tree = ast.parse(path.read_text())
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert [name for name in names if name in ORDER] == ORDER
+    assert f"python kernels/{path.parent.name}/run.py" in ast.get_docstring(tree)
+    assert (
+        path.read_text()
+        .rstrip()
+        .endswith('if __name__ == "__main__":\n    crossval.train(__file__, recipe.parse(Recipe))')
+    )
+    assert 80 <= len(path.read_text().splitlines()) <= 150
+    assert (path.parent / "README.md").is_file()
+
+
+@each_kernel
+def test_it_leans_on_the_core_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        assert all(
+            name.split(".")[0] in ("core", "torch", "dataclasses", "functools", "typing", "numpy") for name in names
+        )
+
+
+@each_kernel
+def test_its_recipe_says_all_and_says_why(path):
+    kind = load(path).Recipe
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert issubclass(kind, recipe.Protocol)
+    assert kind.__dataclass_params__.frozen
+    assert fields >= EVERYWHERE
+    own = fields - {field.name for field in dataclasses.fields(recipe.Protocol)}
+    node = next(
+        node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"
+    )
+    lines = path.read_text().splitlines()
+    named = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+    for field in named:
+        assert "  # " in lines[field.end_lineno - 1], f"{ast.unparse(field)} says why"
+    assert own == {field.target.id for field in named}
+
+
+@each_kernel
+def test_it_trains_and_leaves_a_run(path, train):
+    run = train(path)
+    assert run.oof.shape == (168, 18)
+    np.testing.assert_allclose(run.oof.sum(1), 1, atol=1e-3)
+    assert len(run.test) == 42
+
+
+@pytest.fixture
+def opened(data_dir):
+    table = competition.load(data_dir)
+    return table.opened(store.open_store(table, (360, 200), 0.15))
+
+
+@each_kernel
+def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, data_dir, opened, monkeypatch):
+    """What the loader is given comes from the fit rows; what is predicted keeps its true labels, and is there once."""
+    from core.data import folds
+    from core.training import loop
+
+    flags = tiny(data_dir, "--age-old", "50", "--resample", "balance")
+    asked = recipe.parse(load(path).Recipe, flags)
+    trained, predicted = [], []
+    monkeypatch.setattr(
+        loop, "fit", lambda net, plan, run, watch=None: trained.extend(phase.loader.rows for phase in plan)
+    )
+    monkeypatch.setattr(loop, "predict", lambda net, probs, rows, tta: predicted.append(rows))
+    fold = next(folds.split(opened, folds.deal(opened.train, 2, 0.2)))
+    load(path).fit_fold(asked, opened, fold, None)
+    held = set(fold.held.column("person"))
+    assert trained
+    for rows in trained:
+        assert not held & set(rows.column("person"))
+        assert rows.column("copy").any()
+    assert predicted == [fold.held, opened.test]
+    true = labels.age_group(fold.held.column("age"))
+    np.testing.assert_array_equal(fold.held.column("label") % 3, true)
+
+
+def own_lines(path):
+    """What a kernel does not share by agreement: everything but docstring, imports, Recipe and the frame."""
+    text = path.read_text()
+    spoken = set()
+    for node in ast.parse(text).body:
+        named = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign)
+        if named and getattr(node, "name", "") not in ("Recipe", "fit_fold"):
+            spoken.update(range(node.lineno - 1, node.end_lineno))
+    lines = [line.strip() for number, line in enumerate(text.splitlines()) if number in spoken]
+    return [line for line in lines if len(line) > 3]
+
+
+@pytest.mark.parametrize(
+    "pair", list(itertools.combinations(KERNELS, 2)), ids=lambda pair: " ".join(each.parent.name for each in pair)
+)
+def test_two_kernels_share_at_most_a_third_of_their_lines(pair):
+    one, other = (collections.Counter(own_lines(path)) for path in pair)
+    shared = 2 * (one & other).total() / (one.total() + other.total())
+    assert shared <= 0.35, f"{shared:.0%}: {list(one & other)}"

@@ -1,0 +1,162 @@
+"""The shape of the house: which folder may import which, and what every file keeps to."""
+
+import ast
+import sys
+
+import pytest
+
+from core.runs import provenance
+from tests.conftest import PROJECT
+
+GROUND = {"ground"}
+#: Folder -> what its files may import beside their own folder: folders, or single modules of them.
+MAY_IMPORT = {
+    "ground": set(),
+    "data": GROUND,
+    "images": GROUND | {"data"},
+    "nets": GROUND,
+    "runs": GROUND | {"data"},
+    "training": GROUND | {"data", "images", "nets", "runs"},
+    "reports": GROUND | {"data", "images", "runs"},
+    "launch": GROUND | {"data", "images", "nets", "training", "runs", "reports"},
+    "people": GROUND,
+    "kernels": GROUND | {"data", "images", "nets", "training", "launch.crossval"},
+    "kernels/v4_separate": GROUND | {"data", "images", "nets", "training", "launch.crossval", "runs"},
+    "voting": GROUND | {"data", "runs", "reports.listing"},
+    "ensembles": {"voting"},
+    "compare": GROUND | {"data", "images.decode", "runs", "reports", "voting"},
+}
+FILES = [
+    path for folder in ("core", "kernels", "ensembles", "submissions") for path in PROJECT.glob(f"{folder}/**/*.py")
+]
+CORE = [path for path in FILES if path.relative_to(PROJECT).parts[0] == "core"]
+
+
+def name_of(path):
+    return path.relative_to(PROJECT).as_posix()
+
+
+def folder_of(parts):
+    """The folder of MAY_IMPORT in which a module of these parts lives: ("core", "data", "folds") in "data"."""
+    match parts:
+        case ("core", folder, _, *_):
+            return folder
+        case ("core", *_):
+            return "ground"
+        case ("ensembles", "voting", *_):
+            return "voting"
+        case ("submissions", *_):
+            return "compare"
+        case ("kernels", kernel, *_):
+            return f"kernels/{kernel}"
+        case _:
+            return parts[0]
+
+
+def modules(text):
+    """The project's own modules that this source imports, as parts."""
+    for node in ast.walk(ast.parse(text)):
+        found = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name if is_module(name) else node.module for name in whole]
+        yield from (tuple(name.split(".")) for name in found if name.split(".")[0] in ROOTS)
+
+
+ROOTS = ("core", "kernels", "ensembles", "submissions", "tests")
+
+
+def is_module(name):
+    path = PROJECT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def forbidden(path, text):
+    """The imports of this source, were it at this path, that the table does not allow."""
+    own = folder_of(path.with_suffix("").parts)
+    allowed = MAY_IMPORT[own if own in MAY_IMPORT else own.partition("/")[0]]
+    for parts in modules(text):
+        folder = folder_of(parts)
+        if folder not in {own, *allowed} and f"{folder}.{parts[-1]}" not in allowed:
+            yield ".".join(parts)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_run_one_way(path):
+    assert not list(forbidden(path.relative_to(PROJECT), path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("core/labels.py", "from core.data import folds"),
+        ("core/data/folds.py", "import core.images.store"),
+        ("core/runs/reader.py", "def late():\n    from core.training.kernel import load"),
+        ("core/training/loop.py", "from core.launch import crossval"),
+        ("core/training/loop.py", "from kernels.v5_multitask import run"),
+        ("core/reports/plots.py", "from core.launch.predict import main"),
+        ("core/people/make.py", "from core.data.table import Rows"),
+        ("kernels/v1_single/run.py", "from core.runs import reader"),
+        ("kernels/v1_single/run.py", "from core.launch import sweep"),
+        ("kernels/v5_multitask/run.py", "from kernels.v4_separate import run"),
+        ("ensembles/final.py", "from core.runs import reader"),
+        ("ensembles/voting/nodes.py", "from core.reports import plots"),
+        ("submissions/compare/page.py", "from core.images import store"),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_found(path, line):
+    from pathlib import Path
+
+    assert list(forbidden(Path(path), line))
+
+
+def test_no_folder_imports_in_a_circle():
+    graph = {
+        name_of(path): {"/".join(parts) for parts in modules(path.read_text())} for path in FILES if path.stem[0] != "_"
+    }
+    top = {name: {f"{used}.py" for used in uses} & set(graph) for name, uses in graph.items()}
+    while top:
+        free = {name for name, uses in top.items() if not uses & set(top) - {name}}
+        assert free, f"a circle among {sorted(top)}"
+        top = {name: uses for name, uses in top.items() if name not in free}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_are_short_and_say_what_they_promise(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= 240
+    assert path.stem not in {*sys.stdlib_module_names, "utils"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_functions_are_short_and_shortcuts_are_not_taken(path):
+    text = path.read_text()
+    for word in (
+        "sys.path",
+        "parse_known_args",
+        "pickle.load",
+        "allow_pickle=True",
+        "weights_only=False",
+        "except:",
+        "__getattr__",
+        "TODO",
+        "FIXME",
+    ):
+        assert word not in text
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 45, f"{path.name}: {node.name}"
+
+
+def test_each_folder_of_core_is_declared_and_has_three_to_nine_files():
+    for folder in PROJECT.glob("core/*/"):
+        if folder.name != "__pycache__":
+            assert folder.name in MAY_IMPORT
+            assert 3 <= len(list(folder.glob("[!_]*.py"))) <= 9
+            assert (folder / "__init__.py").is_file()
+    assert len(list(PROJECT.glob("core/*.py"))) == 8
+    assert set(MAY_IMPORT) >= provenance.LOOKS_ON

@@ -1,0 +1,64 @@
+"""What each of two ranks does for test_ranks.py: torchrun tests/training/in_ranks.py DATA. Anything wrong is an error.
+
+A step of every phase of every kernel, each rank with its share of the batch, moves the weights as one process with
+the whole batch does; and rows come back from the ranks once and in order.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from core.data import competition, resample
+from core.images import store
+from core.nets import optim
+from core.training import ranks, step
+from core.training.kernel import load
+
+CPU = torch.device("cpu")
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def moved(path: Path, rows, alone: bool) -> torch.Tensor:
+    """All weights after a step of each phase of the kernel's plan, in one long vector."""
+    module = load(path)
+    recipe = module.Recipe(backbone="test_efficientnet", weights="none", batch=8, workers=0)
+    torch.manual_seed(0)
+    net = module.Net(recipe.backbone, recipe.weights).eval()  # batch statistics would be those of the share
+    for phase in module.plan(net, rows, recipe):
+        phase = replace(phase, optimizer=optim.optimizer("sgd", 0.1))
+        optimizer = phase.optimizer(phase.parameters)
+        learn = step.Step(phase, optimizer, CPU) if alone else step.make(net, phase, optimizer, CPU)
+        learn(*next(phase.loader.epoch((0, 0, 0, 0), (0, 1) if alone else ranks.share())))
+    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+
+
+def rows_of(root: str):
+    table = competition.load(Path(root))
+    return resample.repeat(table.opened(store.open_store(table, (360, 200), 0.15, whole=True)).train, "balance")
+
+
+def threads() -> int:
+    """How many threads of gloo's carry out what ranks tell each other."""
+    return sum("gloo_runloop" in path.read_text() for path in Path("/proc/self/task").glob("*/comm"))
+
+
+if __name__ == "__main__":
+    with ranks.joined():
+        assert ranks.world() == 2
+        rows = rows_of(sys.argv[1])
+        for path in sorted(PROJECT.glob("kernels/*/run.py")):
+            torch.testing.assert_close(moved(path, rows, alone=False), moved(path, rows, alone=True))
+            if ranks.first():
+                print(path.parent.name)
+        for number in (0, 1, 2, 7):
+            whole = torch.arange(number * 3.0).reshape(number, 3)
+            assert torch.equal(ranks.gather(whole[ranks.rows(number)], number), whole)
+        assert ranks.mean(torch.tensor(float(ranks.rank()))).item() == 0.5
+        mine = [torch.full((2,), ranks.rank() + 5)]
+        ranks.agree(mine)
+        assert mine[0].tolist() == [5, 5]
+        inside = threads()
+    # those that may hold a tensor are gone, or one of them could abort a process that is done
+    assert not inside or threads() <= inside / 2
