@@ -1,11 +1,13 @@
-"""A flag's value as its annotation wants it: types, ranges and choices, refused in one line that names the flag."""
+"""A flag's value as its annotation wants it: types, ranges, choices, values by task, files and runs; and the short
+names of backbones. What does not fit is refused in one line that names the flag. Free of torch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin
 
+from core import labels
 from core.refusal import Refusal
 
 #: Our names -> timm's, with the weights pinned. timm has no trained efficientnet_b7, only the tf_ one.
@@ -35,22 +37,76 @@ class Range:
         return f"between {self.low:g} and {self.high:g}"
 
 
+class File(NamedTuple):
+    """A text that names a file, unless it is one of `words`. The file's bytes belong to what the flag says."""
+
+    words: tuple[str, ...]
+
+
+class Run(NamedTuple):
+    """A text that names a finished run, KERNEL/NAME, or nothing."""
+
+
 Count = Annotated[int, Range(low=1)]
-Whole = Annotated[int, Range(low=0)]
+NonNegative = Annotated[int, Range(low=0)]
 Age = Annotated[int, Range(low=0, high=120)]
 Positive = Annotated[float, Range(low=0, open=True)]
 Share = Annotated[float, Range(low=0, high=1, open=True)]
-Part = Annotated[float, Range(low=0, high=0.99)]
-Zoom = Annotated[float, Range(low=0.05, high=1)]
+Fraction = Annotated[float, Range(low=0, high=0.99)]
+Scale = Annotated[float, Range(low=0.05, high=1)]
+Weights = Annotated[str, File(("imagenet", "none"))]
+Fixes = Annotated[str, File(("known", "none"))]
+RunName = Annotated[str, Run()]
+#: A flag's value of whatever type, and what Fire or a JSON file holds before it is checked.
+Value = Any
+T = TypeVar("T")
 
 
-def read(name: str, hint: Any, value: Any, text: str | None) -> Any:
-    """`value` as the annotation `hint` wants it; `text` is what was typed, if anything was."""
-    flag = f"--{dashed(name)}"
+class PerTask(NamedTuple, Generic[T]):
+    """A value for each task; typed as VALUE for all of them, or as mask=VALUE,age=VALUE, where + joins several."""
+
+    mask: T
+    gender: T
+    age: T
+
+    def of(self, task: str) -> T:
+        return self._asdict()[task]
+
+    @property
+    def alike(self) -> bool:
+        return self.mask == self.gender == self.age
+
+
+def same(value: T) -> PerTask[T]:
+    """The value for every task."""
+    return PerTask(value, value, value)
+
+
+def each(value: T | PerTask[T]) -> tuple[T, ...]:
+    """The value, or the values of all tasks."""
+    return tuple(value) if isinstance(value, PerTask) else (value,)
+
+
+def read(name: str, hint: object, value: Value, text: str | None = None, default: Value = None) -> Value:
+    """A flag's value as its annotation wants it.
+
+    Args:
+        name: of the flag's field.
+        hint: its annotation, a type of this module among others.
+        value: what was found, by Fire or in a JSON file.
+        text: what was typed, if anything was.
+        default: what a task that is not named has.
+
+    Raises:
+        Refusal: the value does not fit the annotation.
+    """
+    flag = f"--{flag_name(name)}"
+    if get_origin(hint) is PerTask:
+        return _per_task(flag, name, get_args(hint)[0], value, text, default)
     if get_origin(hint) is Annotated:
         inner, limits = get_args(hint)
         value = read(name, inner, value, text)
-        if value not in limits:
+        if isinstance(limits, Range) and value not in limits:
             raise Refusal(f"{flag} {value}: must be {limits}")
         return value
     if get_origin(hint) is Literal:
@@ -64,11 +120,31 @@ def read(name: str, hint: Any, value: Any, text: str | None) -> Any:
     return _scalar(flag, hint, value, text)
 
 
-def _tuple(flag: str, name: str, hint: Any, value: Any, text: str | None) -> tuple:
+def _per_task(flag: str, name: str, hint: object, value: Value, text: str | None, default: Value) -> PerTask:
+    if text is None:
+        if value is True:
+            raise Refusal(f"{flag} needs a value")
+        given = value._asdict() if isinstance(value, PerTask) else value
+        given = given if isinstance(given, dict) else dict.fromkeys(labels.TASKS, value)
+        return PerTask(**{task: read(name, hint, given[task]) for task in labels.TASKS})
+    parts = [part.partition("=") for part in text.split(",")] if "=" in text else []
+    named = {task.strip(): typed.strip() for task, _, typed in parts} if parts else dict.fromkeys(labels.TASKS, text)
+    if not set(named) <= set(labels.TASKS) or len(named) < len(parts):
+        raise Refusal(f"{flag} {text}: name {', '.join(labels.TASKS)} once each, as in {flag} mask=VALUE,age=VALUE")
+    typed = {task: word.replace("+", ",") if get_origin(hint) is tuple else word for task, word in named.items()}
+    return PerTask(
+        **{
+            task: read(name, hint, typed[task], typed[task]) if task in typed else default.of(task)
+            for task in labels.TASKS
+        }
+    )
+
+
+def _tuple(flag: str, name: str, hint: object, value: Value, text: str | None) -> tuple:
     kinds = get_args(hint)
     if text is None and value is True:
         raise Refusal(f"{flag} needs values, as in {flag} A,B")
-    items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    items = tuple(value) if isinstance(value, tuple | list) else (value,)
     texts: tuple[str | None, ...] = (None,) * len(items)
     if text is not None:
         typed = [item.strip() for item in text.strip("()[]").split(",")]
@@ -82,7 +158,7 @@ def _tuple(flag: str, name: str, hint: Any, value: Any, text: str | None) -> tup
     return tuple(read(name, kind, item, typed_) for kind, item, typed_ in zip(inner, items, texts, strict=True))
 
 
-def _scalar(flag: str, kind: type, value: Any, text: str | None) -> Any:
+def _scalar(flag: str, kind: Value, value: Value, text: str | None) -> Value:
     if kind is bool:
         if not isinstance(value, bool):
             raise Refusal(f"{flag} {_shown(value)}: must be left bare, True or False")
@@ -93,11 +169,10 @@ def _scalar(flag: str, kind: type, value: Any, text: str | None) -> Any:
         return text if text is not None else value
     if isinstance(value, str):
         value = _number(value)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or (kind is int and value != int(value)):
-        raise Refusal(
-            f"{flag} {text if text is not None else value}: must be a {'whole ' if kind is int else ''}number"
-        )
+        shown = text if text is not None else value
+        raise Refusal(f"{flag} {shown}: must be a {'whole ' if kind is int else ''}number")
     return kind(value)
 
 
@@ -109,9 +184,9 @@ def _number(text: str) -> float | str:
         return text
 
 
-def dashed(name: str) -> str:
-    return name.replace("_", "-")
+def flag_name(field: str) -> str:
+    return field.replace("_", "-")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "without a value" if value is True else str(value)

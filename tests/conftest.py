@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.images.decode import Framing
 from core.training.kernel import load
 
 # one thread each: two test processes with two threads each would fight over two cores
@@ -45,7 +46,7 @@ def tiny(data: Path, *flags: str) -> list[str]:
 def data_dir(tmp_path_factory) -> Path:
     """24 drawn people to train on and 6 to test on, a third of them elderly."""
     root = tmp_path_factory.mktemp("drawn") / "competition"
-    make.main(make.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
+    make.make(make.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
     return root
 
 
@@ -59,7 +60,7 @@ def cache(tmp_path_factory):
 def rows(data_dir, cache) -> Rows:
     """Training rows with copies, over a store of whole frames."""
     table = competition.load(data_dir)
-    table = table.opened(store.open_store(table, (360, 200), 0.15, whole=True))
+    table = table.opened(store.open_store(table, Framing((360, 200), 0.15, whole=True)))
     return resample.repeat(age_filter.apply(table.train, old=58), "balance")
 
 

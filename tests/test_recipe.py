@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import recipe
+from core import flags, recipe
 from core.refusal import Refusal
 from core.runs import names
 from core.training.kernel import load
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(recipe.Protocol):
+class Recipe(recipe.Shared):
     backbone: str = "effb0"  # what sees
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width
-    lr: recipe.Positive = 3e-5  # how fast
+    crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width
+    lr: flags.Positive = 3e-5  # how fast
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     augmentations: tuple[Literal["flip", "clahe"], ...] = ("flip", "clahe")
-    age_drop: tuple[recipe.Age, ...] = ()
+    age_drop: tuple[flags.Age, ...] = ()
     resample: str = "none"
 
 

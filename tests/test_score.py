@@ -32,7 +32,7 @@ def test_resampling_draws_whole_people(seed):
     people = np.repeat(np.arange(10), 7)
     per_person = score.by_person(true, said, people)
     np.testing.assert_array_equal(per_person.sum(0), score.confusion(true, said))
-    np.testing.assert_allclose(score.resampled(per_person, 50).sum((1, 2)), 70)
+    np.testing.assert_allclose(score.bootstrap(per_person, 50).sum((1, 2)), 70)
 
 
 def test_an_interval_over_people_is_wider_than_over_images():
@@ -53,23 +53,23 @@ def rows(people):
 
 def test_no_score_is_given_for_a_handful_of_people_unless_they_are_all():
     probs = np.full((40 * 7, 18), 1 / 18)
-    assert score.honest(rows(40), probs)["people"] == 40
+    assert score.out_of_fold_summary(rows(40), probs)["people"] == 40
     probs[7:] = np.nan
-    assert score.honest(rows(40), probs) is None
+    assert score.out_of_fold_summary(rows(40), probs) is None
     assert "no score" in score.line(None)
     many = np.full((150 * 7, 18), 1 / 18)
     many[: 50 * 7] = np.nan
-    assert score.honest(rows(150), many)["people"] == 100
+    assert score.out_of_fold_summary(rows(150), many)["people"] == 100
 
 
 def test_a_submission_against_answers(tmp_path):
     said, truth = tmp_path / "said.csv", tmp_path / "truth.csv"
     truth.write_text("ImageID,ans,person\na,0,1\nb,1,1\nc,2,2\n")
     said.write_text("ImageID,ans\nc,2\na,0\nb,5\n")
-    assert score.against(said, truth)["accuracy"][0] == pytest.approx(2 / 3)
+    assert score.score_submission(said, truth)["accuracy"][0] == pytest.approx(2 / 3)
     said.write_text("ImageID,ans\na,0\nb,5\n")
     with pytest.raises(Refusal, match="does not answer the same images"):
-        score.against(said, truth)
+        score.score_submission(said, truth)
     for bad, says in (
         ("a,18", "'18' of a"),
         ("a,-1", "'-1' of a"),
@@ -79,9 +79,9 @@ def test_a_submission_against_answers(tmp_path):
     ):
         said.write_text(f"ImageID,ans\n{bad}\nb,5\nc,2\n")
         with pytest.raises(Refusal, match=says):
-            score.against(said, truth)
+            score.score_submission(said, truth)
     with pytest.raises(Refusal, match="no such file"):
-        score.against(tmp_path / "none.csv", truth)
+        score.score_submission(tmp_path / "none.csv", truth)
 
 
 @pytest.mark.parametrize("draws", [1, score.AT_ONCE, 2 * score.AT_ONCE + 7])
@@ -89,4 +89,4 @@ def test_people_drawn_in_parts_are_those_drawn_at_once(draws):
     per_person = np.random.default_rng(0).integers(0, 8, (50, 18, 18))
     times = np.random.default_rng(3).multinomial(50, np.full(50, 1 / 50), draws)
     at_once = np.einsum("dp,pij->dij", times, per_person)
-    np.testing.assert_array_equal(score.resampled(per_person, draws, seed=3), at_once)
+    np.testing.assert_array_equal(score.bootstrap(per_person, draws, seed=3), at_once)

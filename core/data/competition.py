@@ -49,9 +49,11 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     test = _test_frame(root)
     if people is not None:
         test = test.iloc[: max(7, len(test) // 10)]
-    frame["pixel"] = np.arange(len(frame))
-    test = test.assign(pixel=len(frame) + np.arange(len(test)))
-    return Table(root, Rows(frame[["file", "person", "gender", "age", "label", "pixel"]]), Rows(test), notes + told)
+    frame["image_index"] = np.arange(len(frame))
+    test = test.assign(image_index=len(frame) + np.arange(len(test)))
+    return Table(
+        root, Rows(frame[["file", "person", "gender", "age", "label", "image_index"]]), Rows(test), notes + told
+    )
 
 
 def _check_persons(root: Path, persons: pd.DataFrame) -> None:

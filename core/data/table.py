@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,17 +14,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class PixelStore(Protocol):
+    """The decoded images of a data set, as core/images/store.py opens them."""
+
+    @property
+    def array(self) -> np.ndarray:
+        """(n, h, w, 3) uint8: crops, or whole frames."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) that a net sees."""
+
+    def centre_crops(self, index: np.ndarray) -> np.ndarray:
+        """(len(index), *size, 3) uint8."""
+
+    def centre_crop(self, index: int) -> np.ndarray:
+        """(*size, 3) uint8, to be read only."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Some images of a data set, in order.
 
-    `frame` has a row per image: file (below the data folder), pixel (its place in `pixels`), and for
+    `frame` has a row per image: file (below the data folder), image_index (its place in the store), and for
     training rows person, gender (0, 1), age (years) and label (0..17); repeated rows have copy True.
-    `pixels` is the decoded store, None until it is opened.
     """
 
     frame: pd.DataFrame
-    pixels: Any = None
+    store: PixelStore | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -36,19 +53,33 @@ class Rows:
     def column(self, name: str) -> np.ndarray:
         return self.frame[name].to_numpy()
 
+    @property
+    def opened_store(self) -> PixelStore:
+        assert self.store is not None, "Table.opened comes first"
+        return self.store
+
 
 @dataclass(frozen=True)
 class Table:
-    """A data set: training rows by (person, file), test rows in info.csv's order, and what a reader should know."""
+    """A data set: training rows by (person, file), test rows in info.csv's order, and what a reader should know.
+
+    `fold_of_row` (n_train,) int is the fold that holds each training row out, -1 for none; empty until it is assigned.
+    """
 
     root: Path
     train: Rows
     test: Rows
     notes: list[str]
+    fold_of_row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
-    def opened(self, pixels: Any) -> Table:
+    def opened(self, store: PixelStore) -> Table:
         """The same table with its decoded store."""
-        return replace(self, train=replace(self.train, pixels=pixels), test=replace(self.test, pixels=pixels))
+        return replace(self, train=replace(self.train, store=store), test=replace(self.test, store=store))
+
+    @property
+    def folds(self) -> range:
+        """The numbers of the folds."""
+        return range(int(self.fold_of_row.max(initial=-1)) + 1)
 
     def digests(self) -> dict[str, str]:
         """What makes two runs comparable (the same images in the same order, the same true labels), and the ages

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -27,12 +28,7 @@ Augmentation = Literal[
 Augmented = Literal["copies", "all", "none"]
 NAMES = get_args(Augmentation)
 #: What came out of all that was tried, in the order of the final recipe.
-KEPT: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")
-
-
-def needs_whole_frame(names: tuple[str, ...] | str) -> bool:
-    """Whether training rows must keep their whole frame, for a crop that differs from epoch to epoch."""
-    return "random_crop" in names
+FINAL_RECIPE: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")
 
 
 def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Compose:
@@ -47,7 +43,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
 
     cv2.setNumThreads(0)  # workers are the parallelism; threads under each of them would fight
     mirror = cv2.BORDER_REFLECT_101
-    made: dict[str, Any] = {
+    made: dict[str, Callable[[], albumentations.BasicTransform]] = {
         "random_crop": lambda: A.RandomCrop(*size, p=1),
         "center_crop": lambda: A.CenterCrop(*size, p=1),
         "rotate": lambda: A.Rotate((-20, 20), border_mode=mirror),

@@ -5,6 +5,7 @@ What cannot be read is refused by name.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,34 @@ from core.refusal import Refusal, first_line
 JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
-def middle(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+@dataclass(frozen=True)
+class Framing:
+    """What a net sees of a file: the centre crop (height, width) in pixels of the photograph, shrunk by `scale`.
+
+    `whole` keeps the whole frame, shrunk alike, for training rows that are cropped at random.
+    """
+
+    crop: tuple[int, int]
+    scale: float = 1.0
+    whole: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) that a net sees."""
+        return self.scaled(self.crop)
+
+    def scaled(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """(height, width) at this scale."""
+        return max(1, round(size[0] * self.scale)), max(1, round(size[1] * self.scale))
+
+
+def centre_crop(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
     """The centre crop of a frame (height, width), as slices."""
     top, left = (frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2
     return slice(top, top + size[0]), slice(left, left + size[1])
 
 
-def net_size(crop: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(height, width) that a net sees of a crop at this scale."""
-    return max(1, round(crop[0] * scale)), max(1, round(crop[1] * scale))
-
-
-def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> np.ndarray:
+def prepare(file: Path, framing: Framing) -> np.ndarray:
     """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
 
     Raises:
@@ -34,14 +51,14 @@ def prepare(file: Path, crop: tuple[int, int], scale: float = 1.0, whole: bool =
     import cv2
 
     image = decode(file)
-    if image.shape[0] < crop[0] or image.shape[1] < crop[1]:
-        raise Refusal(
-            f"{file}: is {image.shape[0]}x{image.shape[1]}, smaller than the crop {crop[0]}x{crop[1]}; give a smaller --crop HEIGHT,WIDTH"
-        )
-    if not whole:
-        image = image[middle(image.shape, crop)]
-    if scale != 1:
-        height, width = net_size(image.shape[:2], scale)
+    height, width = framing.crop
+    if image.shape[0] < height or image.shape[1] < width:
+        shape = f"{image.shape[0]}x{image.shape[1]}"
+        raise Refusal(f"{file}: is {shape}, smaller than the crop {height}x{width}; give a smaller --crop HEIGHT,WIDTH")
+    if not framing.whole:
+        image = image[centre_crop(image.shape, framing.crop)]
+    if framing.scale != 1:
+        height, width = framing.scaled(image.shape)
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(image)
 
@@ -73,6 +90,5 @@ def _decode_strictly(file: Path) -> np.ndarray:
         with Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
-        raise Refusal(
-            f"{file}: cannot be decoded ({first_line(error)}); restore it, or remove it to train without"
-        ) from None
+        cause = first_line(error)
+        raise Refusal(f"{file}: cannot be decoded ({cause}); restore it, or remove it to train without") from None

@@ -38,30 +38,30 @@ def as_images(batch: np.ndarray) -> torch.Tensor:
 class Loader:
     """Training batches of one shape, shuffled anew in each epoch; the last partial batch is dropped.
 
-    `who` says which rows go through the augmentations `names`: copies, all or none; the others are centre crops.
+    `augmented`: which rows go through the augmentations `names`, copies, all or none; the others are centre crops.
     """
 
     rows: Rows
     batch: int
-    names: tuple[str, ...]
-    who: augment.Augmented
+    names: tuple[augment.Augmentation, ...]
+    augmented: augment.Augmented
     workers: int
 
     def __post_init__(self) -> None:
         if len(self) == 0:
             few = f"is more than the {len(self.rows)} rows of a fold"
             raise Refusal(f"--batch {self.batch}: {few}; give a smaller --batch")
-        if self.names and self.who != "none" and not self.chosen.any():
-            print(f"nothing is augmented: --augment {self.who}, and no row is a copy", file=sys.stderr)
+        if self.names and self.augmented != "none" and not self.row_is_augmented.any():
+            print(f"nothing is augmented: --augment {self.augmented}, and no row is a copy", file=sys.stderr)
 
     @property
-    def chosen(self) -> np.ndarray:
-        """(rows,) bool: which rows are augmented."""
+    def row_is_augmented(self) -> np.ndarray:
+        """(rows,) bool."""
         return {
             "copies": self.rows.column("copy"),
             "all": ~np.zeros(len(self.rows), bool),
             "none": np.zeros(len(self.rows), bool),
-        }[self.who]
+        }[self.augmented]
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -75,23 +75,24 @@ class Loader:
         """
         shuffled = np.random.default_rng(key).permutation(len(self.rows))
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
-        mine = np.split(np.arange(self.batch), share[1])[share[0]]
+        places = np.split(np.arange(self.batch), share[1])[share[0]]
         label = self.rows.column("label")
-        pixel = self.rows.column("pixel")
-        made = self._augmented(order, mine, key)
-        for rows, (where, images) in zip(order[:, mine], made, strict=True):
-            batch = self.rows.pixels.centre(pixel[rows])
+        image_index = self.rows.column("image_index")
+        made = self._augmented(order, places, key)
+        for rows, (where, images) in zip(order[:, places], made, strict=True):
+            batch = self.rows.opened_store.centre_crops(image_index[rows])
             batch[where] = images
             yield as_images(batch), torch.from_numpy(label[rows])
 
-    def _augmented(self, order: np.ndarray, mine: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each batch, the places among `mine` that are augmented and their images, to be read before the next."""
-        where = self.chosen[order[:, mine]] & bool(self.names)
+    def _augmented(self, order: np.ndarray, places: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each batch, where in `places` it is augmented and these images, to be read before the next."""
+        size = self.rows.opened_store.size
+        where = self.row_is_augmented[order[:, places]] & bool(self.names)
         if not where.any():
-            return ((np.empty(0, np.int64), np.empty((0, *self.rows.pixels.size, 3), np.uint8)) for _ in order)
+            return ((np.empty(0, np.int64), np.empty((0, *size, 3), np.uint8)) for _ in order)
         # one more than the workers may be ahead: what is being read is not written over
-        shape = (self.workers * AHEAD + 1, where.sum(1).max(), *self.rows.pixels.size, 3)
-        source = _Augmented(self.rows, order, mine, where, self.names, key, _shared(shape))
+        shape = (self.workers * AHEAD + 1, where.sum(1).max(), *size, 3)
+        source = _Augmented(self, order, places, where, key, _shared(shape))
         made = torch.utils.data.DataLoader(
             source,
             batch_size=None,
@@ -109,43 +110,36 @@ def _shared(shape: tuple[int, ...]) -> np.ndarray:
 
 
 class _Augmented(torch.utils.data.Dataset):
-    """Item k: k itself, once what is augmented among `mine`, this rank's places in batch k, stands in the ring."""
+    """Item k: k itself, once the augmented images among `places`, this rank's part of batch k, stand in the ring."""
 
     def __init__(
-        self,
-        rows: Rows,
-        order: np.ndarray,
-        mine: np.ndarray,
-        where: np.ndarray,
-        names: tuple[str, ...],
-        key: Key,
-        ring: np.ndarray,
+        self, loader: Loader, order: np.ndarray, places: np.ndarray, where: np.ndarray, key: Key, ring: np.ndarray
     ):
-        self.pixels, self.pixel, self.key = rows.pixels, rows.column("pixel"), key
-        self.order, self.mine, self.where = order, mine, where
-        self.transform, self.whole = augment.pipeline(names, rows.pixels.size), augment.needs_whole_frame(names)
-        self.ring = ring
+        self.store, self.image_index, self.key = loader.rows.opened_store, loader.rows.column("image_index"), key
+        self.order, self.places, self.where, self.ring = order, places, where, ring
+        self.transform = augment.pipeline(loader.names, self.store.size)
+        self.whole = "random_crop" in loader.names
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, number: int) -> int:
         where, images = self.made(number)
-        for at, place in enumerate(self.mine[where]):
-            pixel = self.pixel[self.order[number, place]]
-            frame = self.pixels.array[pixel] if self.whole else self.pixels.middle(pixel)
+        for at, place in enumerate(self.places[where]):
+            index = self.image_index[self.order[number, place]]
+            frame = self.store.array[index] if self.whole else self.store.centre_crop(index)
             drawn = seed(*self.key, number * self.order.shape[1] + int(place))
             images[at] = augment.apply(self.transform, frame, drawn)
         return number
 
     def made(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where in `mine` batch `number` is augmented, and where in the ring their images stand."""
+        """Where in `places` batch `number` is augmented, and where in the ring these images stand."""
         where = np.flatnonzero(self.where[number])
         return where, self.ring[number % len(self.ring)][: len(where)]
 
 
 def in_order(rows: Rows, batch: int) -> Iterator[torch.Tensor]:
     """The rows' centre crops as they are, in order; the last batch may be smaller."""
-    pixel = rows.column("pixel")
+    image_index = rows.column("image_index")
     for start in range(0, len(rows), batch):
-        yield as_images(rows.pixels.centre(pixel[start : start + batch]))
+        yield as_images(rows.opened_store.centre_crops(image_index[start : start + batch]))

@@ -12,7 +12,7 @@ Batch = tuple[torch.Tensor, ...]
 SLOTS = 3
 
 
-def ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+def prefetch(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Each batch on `device`, in order. What is yielded holds until the next one is asked for.
 
     The first batch is the largest; the last may be smaller.
@@ -44,7 +44,7 @@ class _Slot:
     def __init__(self, stream: torch.cuda.Stream, device: torch.device):
         self.stream, self.device, self.length = stream, device, 0
         self.host: Batch = ()
-        self.there: Batch = ()
+        self.twin: Batch = ()
         self.copied, self.used = torch.cuda.Event(), torch.cuda.Event()
 
     def fill(self, batch: Batch) -> None:
@@ -55,23 +55,23 @@ class _Slot:
         self.length = len(batch[0])
         with torch.cuda.stream(self.stream):
             self.stream.wait_event(self.used)
-            for tensor, host, there in zip(batch, self.host, self.there, strict=True):
+            for tensor, host, twin in zip(batch, self.host, self.twin, strict=True):
                 host[: self.length].copy_(tensor)
-                there[: self.length].copy_(host[: self.length], non_blocking=True)
+                twin[: self.length].copy_(host[: self.length], non_blocking=True)
             self.copied.record(self.stream)
 
     def _make(self, batch: Batch) -> None:
         """Both buffers, in the batch's memory order. The memory belongs to the computing stream, whose earlier use of
         it must be over before the copying stream writes, and which gets it back only after that has written."""
         self.host = tuple(torch.empty_like(tensor, pin_memory=True) for tensor in batch)
-        self.there = tuple(torch.empty_like(tensor, device=self.device) for tensor in batch)
+        self.twin = tuple(torch.empty_like(tensor, device=self.device) for tensor in batch)
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
-        for tensor in self.there:
+        for tensor in self.twin:
             tensor.record_stream(self.stream)
 
     def take(self) -> Batch:
         torch.cuda.current_stream(self.device).wait_event(self.copied)
-        return tuple(tensor[: self.length] for tensor in self.there)
+        return tuple(tensor[: self.length] for tensor in self.twin)
 
     def release(self) -> None:
         """All that reads the batch has been launched; it may be overwritten after that."""

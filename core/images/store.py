@@ -11,6 +11,7 @@ import numpy as np
 from core import disk, places
 from core.data.table import Table
 from core.images import decode
+from core.images.decode import Framing
 from core.refusal import Refusal
 
 #: Files that a decoding thread takes at a time: handing over one by one costs as much as decoding.
@@ -24,13 +25,13 @@ class Store:
     array: np.ndarray
     size: tuple[int, int]
 
-    def centre(self, which: np.ndarray) -> np.ndarray:
-        """(len(which), height, width, 3): the centre crops of these pixels, copied in one gather."""
-        return self.array[which][(slice(None), *decode.middle(self.array.shape[1:3], self.size))]
+    def centre_crops(self, index: np.ndarray) -> np.ndarray:
+        """(len(index), height, width, 3): the centre crops of these images, copied in one gather."""
+        return self.array[index][(slice(None), *decode.centre_crop(self.array.shape[1:3], self.size))]
 
-    def middle(self, which: int) -> np.ndarray:
+    def centre_crop(self, index: int) -> np.ndarray:
         """(height, width, 3): one centre crop, to be read only; the stored pixels themselves where these are crops."""
-        return np.ascontiguousarray(self.array[which][decode.middle(self.array.shape[1:3], self.size)])
+        return np.ascontiguousarray(self.array[index][decode.centre_crop(self.array.shape[1:3], self.size)])
 
 
 def cache(root: Path) -> Path:
@@ -38,76 +39,66 @@ def cache(root: Path) -> Path:
     return places.caches() / f"{root.resolve().name}-{disk.text_digest(str(root.resolve()))[:8]}"
 
 
-def open_store(table: Table, crop: tuple[int, int], scale: float = 1.0, whole: bool = False) -> Store:
+def open_store(table: Table, framing: Framing) -> Store:
     """The decoded store of all train and test images of `table`, built if it is not there or any file changed.
 
-    One process builds while others wait. The store of these files as they were before a change is removed; who has
-    it open keeps it.
-
-    Args:
-        crop: (height, width) of the centre crop, in pixels of the photographs.
-        scale: shrinks what is stored by area interpolation.
-        whole: store the whole frame, for a kernel that crops at random.
+    One process builds while others wait. The store of these files as they were before a change is removed; a process
+    that has it open can go on reading it.
 
     Raises:
         Refusal: an image that cannot be read or is smaller than the crop, or too little disk.
     """
     files = [*table.train.column("file"), *table.test.column("file")]
     stats = [os.stat(table.root / file) for file in files]
-    what = disk.text_digest("\n".join([f"{crop} {scale} {whole}", *files]))[:16]
+    key = f"{framing.crop} {framing.scale} {framing.whole}"
+    content = disk.text_digest("\n".join([key, *files]))[:16]
     state = disk.text_digest("\n".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats))[:16]
-    path = cache(table.root) / f"pixels-{what}-{state}.npy"
-    with disk.lock(path.with_name(f"pixels-{what}.lock"), f"the store {path}", wait=True):
+    path = cache(table.root) / f"pixels-{content}-{state}.npy"
+    with disk.lock(path.with_name(f"pixels-{content}.lock"), f"the store {path}", wait=True):
         if not path.is_file():
-            for old in path.parent.glob(f"pixels-{what}-*.npy"):
+            for old in path.parent.glob(f"pixels-{content}-*.npy"):
                 old.unlink()  # many gigabytes that nothing will open again
-            _build(
-                path,
-                path.with_name(f"pixels-{what}.building"),
-                [table.root / file for file in files],
-                crop,
-                scale,
-                whole,
-            )
-        return Store(np.load(path, mmap_mode="r", allow_pickle=False), decode.net_size(crop, scale))
+            temporary = path.with_name(f"pixels-{content}.building")
+            _build(path, temporary, [table.root / file for file in files], framing)
+        return Store(np.load(path, mmap_mode="r", allow_pickle=False), framing.size)
 
 
-def _build(path: Path, beside: Path, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> None:
-    """Fill `beside` on all cores, then rename it to `path`; what a killed build left is written over."""
+def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> None:
+    """Fill `temporary` on all cores, then rename it to `path`; what a killed build left is written over."""
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    first = decode.prepare(files[0], crop, scale, whole)
+    first = decode.prepare(files[0], framing)
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     try:
-        array = np.lib.format.open_memmap(beside, "w+", np.uint8, (len(files), *first.shape))
-        some = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
-        work = (delayed(_fill)(array[each], files[each], crop, scale, whole) for each in some)
+        array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(files), *first.shape))
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
+        tasks = (delayed(_fill)(array[chunk], files[chunk], framing) for chunk in chunks)
         wrong: list[str] = []
         with tqdm(desc="decoding", total=len(files), unit="img", disable=None) as bar:
-            for lines in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(work):
+            for lines in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks):
                 wrong += filter(None, lines)
                 bar.update(len(lines))
         if wrong:
             raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()
-        os.replace(beside, path)
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _fill(places: np.ndarray, files: list[Path], crop: tuple[int, int], scale: float, whole: bool) -> list[str]:
-    """Write images where they belong; says of each what is wrong with it, so that all that are wrong can be counted."""
-    return [_fill_one(*each, crop, scale, whole) for each in zip(places, files, strict=True)]
+def _fill(images: np.ndarray, files: list[Path], framing: Framing) -> list[str]:
+    """Write each file's image in its place; returns what is wrong with each, so that all that are can be counted."""
+    return [_fill_one(image, file, framing) for image, file in zip(images, files, strict=True)]
 
 
-def _fill_one(place: np.ndarray, file: Path, crop: tuple[int, int], scale: float, whole: bool) -> str:
+def _fill_one(image: np.ndarray, file: Path, framing: Framing) -> str:
     try:
-        image = decode.prepare(file, crop, scale, whole)
+        prepared = decode.prepare(file, framing)
     except Refusal as refusal:
         return str(refusal)
-    if image.shape != place.shape:
-        sizes = " where others are ".join(f"{height}x{width}" for height, width, _ in (image.shape, place.shape))
+    if prepared.shape != image.shape:
+        sizes = " where others are ".join(f"{height}x{width}" for height, width, _ in (prepared.shape, image.shape))
         return f"{file}: is {sizes}; frames must be of one size"
-    place[:] = image
+    image[:] = prepared
     return ""

@@ -7,89 +7,93 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from core import places, score
 from core.launch import cluster, preflight
 from core.launch.display import Display
+from core.recipe import Shared, build, values
 from core.refusal import Refusal
 from core.runs import foldrun, names, writer
+from core.runs.writer import RunWriter
 from core.training import device, fold, kernel, ranks
+from core.training.kernel import KernelRecipe
 
 
-def train(file: str, recipe: Any, watched: bool = False) -> None:
+def train(file: str, requested: Shared, shown_by_parent: bool = False) -> None:
     """Train what is left of this kernel's run with this recipe, then report it.
 
-    `watched`: another process shows the progress.
+    `shown_by_parent`: another process shows the progress.
 
     Raises:
-        Refusal: anything wrong with data, recipe, machine or run, before training where it can be known.
+        Refusal: anything wrong with kernel, data, recipe, machine or run, before training where it can be known.
             A run of which no epoch is finished leaves nothing behind.
     """
     path = Path(file).resolve()
-    with ranks.joined():
-        if ranks.first():
+    recipe = build(kernel.load(path).Recipe, values(requested))
+    with ranks.process_group():
+        if ranks.is_first():
             with ranks.leading():
-                preflight.check(recipe)
-                _lead(path, names.run_name(recipe), fold.resolve(kernel.load(path), recipe), watched)
+                preflight.check_machines(recipe)
+                name = names.run_name(recipe)
+                _lead(path, name, fold.resolve(recipe), shown_by_parent)
         else:
-            for task in ranks.heard():
-                given = asdict(fold.resolve(kernel.load(path), recipe))
-                fold.train_fold(str(path), given, **task, threads=torch.get_num_threads())
+            for task in ranks.tasks():
+                fold.train_fold(str(path), values(recipe), **task, threads=torch.get_num_threads())
 
 
-def _lead(path: Path, name: str, recipe: Any, watched: bool) -> None:
+def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) -> None:
     """The whole run, as the one process that writes it."""
-    with writer.place(path.parent.name, name, recipe.force or recipe.smoke) as work:
-        table, dealt = fold.prepared(recipe)
+    with writer.open_run(path, name, recipe.force or recipe.smoke) as run:
+        table = fold.prepared(recipe)
         for note in table.notes:
             print(note, file=sys.stderr)
-        preflight.rehearse(kernel.load(path), recipe, work)
-        writer.begin(work, path, names.results(recipe), table, dealt, recipe.force or recipe.smoke)
+        preflight.check_net(kernel.load(path), recipe, run.folder)
+        run.begin(recipe, table)
         try:
-            _train_folds(path, recipe, work, int(dealt.max()) + 1, watched)
+            _train_folds(run, recipe, shown_by_parent)
         except Refusal:
-            if not writer.begun(work):
-                writer.discard(work)
+            if not run.has_progress():
+                run.discard()
             raise
         except KeyboardInterrupt:
-            print("\nthe same command goes on from the last epoch", file=sys.stderr)
+            print("\nthe same command resumes from the last epoch", file=sys.stderr)
             raise
-        writer.join(work, dealt, len(table.test))
-        _report(work, table.root)
-        about = writer.end(work, table, dealt, device.machine(recipe))
-    print(f"out of fold  {score.line(about['scores'])}")
+        run.join()
+        _report(run.folder, table.root)
+        manifest = run.end(device.machine(recipe.device, recipe.cluster, recipe.jobs))
+    print(f"out of fold  {score.line(manifest['scores'])}")
     print(f"wrote {places.runs() / path.parent.name / name}")
 
 
-def _report(work: Path, root: Path) -> None:
+def _report(run_dir: Path, root: Path) -> None:
     """Draw the pictures; hours of training are not lost to a missing font."""
     from core.reports import plots
 
     try:
-        plots.report(work, root)
+        plots.report(run_dir, root)
     except Exception as error:
         print(f"the report was not drawn: {error}; try python -m core.reports.plots", file=sys.stderr)
 
 
-def _train_folds(path: Path, recipe: Any, work: Path, number: int, watched: bool) -> None:
+def _train_folds(run: RunWriter, recipe: KernelRecipe, shown_by_parent: bool) -> None:
     from joblib import Parallel, delayed
 
-    todo = [each for each in range(number) if not foldrun.finished(work / "folds" / str(each))]
+    todo = [number for number in run.table.folds if not foldrun.finished(run.fold_folder(number))]
+    threads = torch.get_num_threads()
     if recipe.cluster and todo:
-        with Display({work / "folds": ""}):
-            cluster.train_folds(recipe.cluster, path, asdict(recipe), work, todo, torch.get_num_threads())
+        with Display({run.folder / "folds": ""}):
+            cluster.train_folds(recipe.cluster, run.file, recipe, run.folder, todo, threads)
         return
     jobs = min(recipe.jobs, len(todo)) or 1
-    given, alone = asdict(recipe), jobs == 1 and not watched
-    with nullcontext() if jobs == 1 else Display({work / "folds": ""}):
+    shown_by_parent = shown_by_parent or jobs > 1
+    with Display({run.folder / "folds": ""}) if jobs > 1 else nullcontext():
         Parallel(n_jobs=jobs)(
             delayed(fold.train_fold)(
-                str(path), given, each, str(work), (len(todo) - 1 - at) // jobs, torch.get_num_threads(), not alone
+                str(run.file), values(recipe), number, str(run.folder), after, threads, shown_by_parent
             )
-            for at, each in enumerate(todo)
+            for at, number in enumerate(todo)
+            for after in [(len(todo) - 1 - at) // jobs]
         )

@@ -1,30 +1,33 @@
 """The progress of folds that other processes train, on this machine or another, in one display.
 
-Such a fold keeps a note of its images and epoch lines in its folder, renewed once a second at most; whoever started it
-draws a bar per fold on a terminal and prints the epoch lines in order of arrival anywhere. Free of torch.
+Such a fold keeps its progress in a file in its folder, renewed once a second at most; the process that started it draws
+a bar per fold on a terminal and prints the epoch lines in order of arrival anywhere. Free of torch.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from core.runs import foldrun
+from core.runs.foldrun import Progress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Display:
-    """Shows the folds below each of these folders, until it is left; then removes their notes.
+    """Shows the folds below each of these folders, until it is left; then removes their progress files.
 
     folders: "folds" of a run -> what its lines begin with.
     """
 
     def __init__(self, folders: dict[Path, str]):
         self.folders = folders
-        self.bars: dict[Path, Any] = {}
-        self.shown: dict[tuple[Path, float], int] = {}
-        self.over, self.turn = threading.Event(), threading.Lock()
+        self.bars: dict[Path, tqdm] = {}
+        self.printed: dict[tuple[Path, float], int] = {}
+        self.over, self.lock = threading.Event(), threading.Lock()
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self._forget()
 
@@ -53,37 +56,32 @@ class Display:
 
     def _forget(self) -> None:
         for folder in self.folders:
-            for path in folder.glob(f"*/{foldrun.NOTE}"):
+            for path in folder.glob(f"*/{foldrun.PROGRESS}"):
                 path.unlink(missing_ok=True)
 
     def _show(self) -> None:
-        with self.turn:
+        with self.lock:
             self._show_all()
 
     def _show_all(self) -> None:
         for folder, prefix in self.folders.items():
-            for path in sorted(folder.glob(f"*/{foldrun.NOTE}")):
-                if note := _read(path):
-                    self._show_fold(path, prefix, note)
+            for path in sorted(folder.glob(f"*/{foldrun.PROGRESS}")):
+                if progress := foldrun.read_progress(path):
+                    self._show_fold(path, prefix, progress)
 
-    def _show_fold(self, path: Path, prefix: str, note: dict[str, Any]) -> None:
+    def _show_fold(self, path: Path, prefix: str, progress: Progress) -> None:
         from tqdm import tqdm
 
         if path not in self.bars:
-            how: dict[str, Any] = {"unit": "img", "position": len(self.bars), "disable": None, "leave": False}
-            self.bars[path] = tqdm(total=note["total"], initial=note["done"], desc=prefix + note["name"], **how)
+            total, done, name = progress["total"], progress["done"], prefix + progress["name"]
+            position = len(self.bars)
+            self.bars[path] = tqdm(
+                total=total, initial=done, desc=name, unit="img", position=position, disable=None, leave=False
+            )
         bar = self.bars[path]
-        bar.update(note["done"] - bar.n)
-        # a fold that another worker goes on with starts its lines anew
-        seen = self.shown.get((path, note["began"]), 0)
-        for line in note["lines"][seen:]:
+        bar.update(progress["done"] - bar.n)
+        # a fold that another worker resumes starts its lines anew
+        printed = self.printed.get((path, progress["began"]), 0)
+        for line in progress["lines"][printed:]:
             bar.write(prefix + line)
-        self.shown[path, note["began"]] = len(note["lines"])
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """None while a shared folder shows another machine's file half or no longer."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        self.printed[path, progress["began"]] = len(progress["lines"])

@@ -7,6 +7,7 @@ Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ from torch import nn
 from core import disk, labels, recipe
 from core.data import competition
 from core.data.table import Rows
-from core.images import augment, decode, store
+from core.images import decode
+from core.images.store import Store
 from core.refusal import Refusal
 from core.runs import reader
-from core.training import device, kernel, loop
+from core.training import device, fold, kernel, loop
+from core.training.kernel import Kernel, KernelRecipe
 
 CHUNK = 1024
 
@@ -36,7 +39,8 @@ class Options:
     device: str = "auto"  # auto, cpu, cuda, cuda:1
 
 
-def main(name: str, options: Options) -> None:
+def predict(name: str, options: Options) -> None:
+    """Write the run's probabilities for every photograph of the folder."""
     run = reader.load(name)
     folder, out = Path(options.images), Path(options.out)
     if out.suffix != ".csv":
@@ -62,46 +66,57 @@ def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.
     import pandas as pd
     from tqdm import tqdm
 
-    module = kernel.load(run.folder / "run.py")
-    nets = [net.to(device.device(options.device)) for net in networks(run)]
-    asked = run.about["recipe"]
-    crop, scale = tuple(asked["crop"]), asked["scale"]
-    size, whole = decode.net_size(crop, scale), augment.needs_whole_frame(asked["augmentations"])
-    tta = asked["tta"] if options.tta == "run" else options.tta
+    module, trained = rebuilt(run)
+    nets = [net.to(device.find(options.device)) for net in networks(run)]
+    framing = fold.framing(trained)
+    tta = trained.tta if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
             # as the run's own store: a run that cropped at random shrank the frame before it was cropped
-            frames = [decode.prepare(file, crop, scale, whole) for file in chunk]
-            pixels = store.Store(np.stack([frame[decode.middle(frame.shape, size)] for frame in frames]), size)
-            rows = Rows(pd.DataFrame({"pixel": np.arange(len(chunk))}), pixels)
+            frames = [decode.prepare(file, framing) for file in chunk]
+            crops = np.stack([frame[decode.centre_crop(frame.shape, framing.size)] for frame in frames])
+            rows = Rows(pd.DataFrame({"image_index": np.arange(len(chunk))}), Store(crops, framing.size))
             yield np.mean([loop.predict(net, module.probs, rows, tta) for net in nets], 0)
             bar.update(len(chunk))
+
+
+def rebuilt(run: reader.Run) -> tuple[Kernel, KernelRecipe]:
+    """The kernel that trained the run, and its recipe without the weights it began with.
+
+    Raises:
+        Refusal: the run's source does not load with the present core.
+    """
+    module = kernel.load(run.folder / "run.py")
+    return module, recipe.build(module.Recipe, {**run.manifest["recipe"], "weights": "none"})
 
 
 def networks(run: reader.Run) -> list[nn.Module]:
     """The trained nets of a run, one per fold, built by the source that trained them.
 
     Raises:
-        Refusal: the run took part of its probabilities from another run, or its weights are gone.
+        Refusal: the run took part of its probabilities from another run, or its weights are gone; and as `rebuilt`.
     """
     from safetensors.torch import load_file
 
-    asked = run.about["recipe"]
-    if asked.get("reuse"):
-        raise Refusal(
-            f"{run.name}: takes {asked['reuse']}'s word for some tasks and has no nets for them; predict with a run without --reuse"
-        )
-    module = kernel.load(run.folder / "run.py")
+    module, trained = rebuilt(run)
+    for flag, other in recipe.runs(trained).items():
+        advice = f"has no nets for them; predict with a run without --{flag}"
+        raise Refusal(f"{run.name}: took some of its probabilities from {other} and {advice}")
     nets = []
-    for number in range(len(run.about["folds"])):
+    for number in range(len(run.manifest["folds"])):
         weights = run.folder / "folds" / str(number) / "model.safetensors"
         if not weights.is_file():
             raise Refusal(f"{run.name}: {weights.name} of fold {number} is gone; train it again with --force")
-        nets.append(module.Net(asked["backbone"], "none"))
+        nets.append(module.Net(trained))
         nets[-1].load_state_dict(load_file(weights))
     return nets
 
 
+def main(argv: list[str]) -> None:
+    (name,), options = recipe.parse_words(Options, [1], "a run: KERNEL/NAME --images DIR --out probs.csv", argv)
+    predict(name, options)
+
+
 if __name__ == "__main__":
-    main(*recipe.parse_named(Options, "a run: python -m core.launch.predict KERNEL/NAME --images DIR --out probs.csv"))
+    main(sys.argv[1:])

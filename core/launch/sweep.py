@@ -11,21 +11,22 @@ the default:
 
 Other flags on the command line hold for all rows. Every row is read as its kernel's command line would be before
 anything runs; then finished runs are skipped and the others trained, --jobs at once here or on a cluster
-(cluster.py), each as its own command would. A run that is refused does not stop the others: it is told at the end.
+(cluster.py), each as its own command would. A run that is refused does not stop the others: it is named at the end.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from core import places, recipe
+from core import flags, places, recipe
 from core.launch import cluster, jobs
 from core.launch.display import Display
+from core.launch.jobs import Job, JobResult
 from core.launch.sweep_table import OWN, Planned, planned
 from core.refusal import Refusal
 from core.reports import listing
@@ -35,30 +36,28 @@ from core.reports import listing
 class Options:
     """How the runs are trained; every other flag is the kernels'."""
 
-    jobs: recipe.Count = 1  # runs trained side by side on this machine
-    cluster: str = (
-        ""  # tcp://host:port of a Dask scheduler, whose workers train the runs; core/launch/cluster.py says how
-    )
+    jobs: flags.Count = 1  # runs trained side by side on this machine
+    cluster: str = ""  # tcp://host:port of a Dask scheduler, whose workers train the runs: core/launch/cluster.py
     dry: bool = False  # only list the runs
 
 
-def main(table: Path, options: Options, flags: list[str]) -> None:
+def sweep(table: Path, options: Options, flags: list[str]) -> None:
     """Train what the table asks for and is not finished, then print these runs.
 
     Raises:
         Refusal: anything wrong in the table, before anything runs; or at the end, that some runs were refused.
     """
-    asked = planned(table, flags)
-    for each in asked:
+    requested = planned(table, flags)
+    for each in requested:
         state = "finished" if not each.due else "to be trained again" if each.finished else "to be trained"
         print(f"{each.name}  {state}")
-    due = [each for each in asked if each.due]
+    due = [each for each in requested if each.due]
     if options.dry:
         return
     if options.cluster:
         cluster.reach(options.cluster, options.jobs)
     refused = _train(due, options) if due else []
-    listing.table([each.name for each in asked])
+    listing.table([each.name for each in requested])
     for name, why in refused:
         print(f"{name}: {why}", file=sys.stderr)
     if refused:
@@ -67,7 +66,7 @@ def main(table: Path, options: Options, flags: list[str]) -> None:
 
 def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
     """Train these runs; (name, why) of those that were refused."""
-    todo = [jobs.whole_run(each.file, asdict(each.recipe), torch.get_num_threads()) for each in due]
+    todo = [jobs.whole_run(each.file, each.recipe, torch.get_num_threads()) for each in due]
     folders = {
         places.runs() / kernel / place / "folds": f"{each.name}  "
         for each in due
@@ -76,49 +75,50 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
     }
     refused: list[tuple[str, str]] = []
     with Display(folders) as display:
-        for outcome in _outcomes(todo, options):
-            name = due[outcome.number].name
+        for result in _results(todo, options):
+            name = due[result.number].name
             try:
-                done = jobs.checked(outcome)
+                done = jobs.check(result)
             except (Refusal, RuntimeError) as error:
                 refused.append((name, str(error)))
                 display.write(f"{name}  refused")
             else:
-                for line in (*done.said.splitlines(), _last(done.printed, "out of fold")):
+                for line in (*done.stderr.splitlines(), _last(done.stdout, "out of fold")):
                     display.write(f"{name}  {line}")
     return refused
 
 
-def _last(printed: str, start: str) -> str:
-    return next((line for line in reversed(printed.splitlines()) if line.startswith(start)), "finished")
+def _last(stdout: str, start: str) -> str:
+    return next((line for line in reversed(stdout.splitlines()) if line.startswith(start)), "finished")
 
 
-def _outcomes(todo: list[jobs.Order], options: Options) -> Iterator[jobs.Outcome]:
+def _results(todo: list[Job], options: Options) -> Iterator[JobResult]:
     from joblib import Parallel, delayed
 
     if options.cluster:
-        return cluster.outcomes(options.cluster, todo)
-    # threads that only wait: each order has a process of its own
+        return cluster.results(options.cluster, todo)
+    # threads that only wait: each job has a process of its own
     parallel = Parallel(options.jobs, backend="threading", batch_size=1, return_as="generator_unordered")
-    return parallel(delayed(jobs.carry_out)(number, order) for number, order in enumerate(todo))
+    return parallel(delayed(jobs.run_job)(number, job) for number, job in enumerate(todo))
 
 
-def _split(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words of the sweep's own flags, and all others."""
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """The words and flags of the sweep itself, and all other flags."""
     own: list[str] = []
     others: list[str] = []
-    kept = others
-    for word in words:
-        if word.startswith("--"):
-            kept = own if word[2:].partition("=")[0] in OWN else others
+    kept = own
+    for word in argv:
+        if word.startswith("-"):
+            kept = own if word.lstrip("-").partition("=")[0] in (*OWN, "help", "h") else others
         kept.append(word)
     return own, others
 
 
+def main(argv: list[str]) -> None:
+    own, others = _split(argv)
+    (table,), options = recipe.parse_words(Options, [1], "a table: sweep.csv --data DIR (see --help)", own)
+    sweep(Path(table), options, others)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and sys.argv[1] in ("-h", "--help"):
-        recipe.parse(Options, ["--help"])
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        raise Refusal("needs a table: python -m core.launch.sweep sweep.csv --data DIR (see --help)")
-    mine, theirs = _split(sys.argv[2:])
-    main(Path(sys.argv[1]), recipe.parse(Options, mine), theirs)
+    main(sys.argv[1:])

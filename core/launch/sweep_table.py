@@ -10,12 +10,13 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core import places, recipe
+from core.flags import flag_name
 from core.refusal import Refusal, did_you_mean
 from core.runs import names
 from core.training import kernel
+from core.training.kernel import KernelRecipe
 
 #: Flags of the sweep itself, which no row has.
 OWN = ("jobs", "cluster", "dry")
@@ -27,7 +28,7 @@ class Planned:
 
     line: int
     file: Path
-    recipe: Any
+    recipe: KernelRecipe
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ def _combinations(line: int, cells: dict[str, str], flags: list[str]) -> Iterato
     for chosen in itertools.product(*choices):
         values = dict(chosen)
         file = _kernel(values.pop("kernel"))
-        words = [f"--{recipe.dashed(name)}={value}" for name, value in values.items() if value]
+        words = [f"--{flag_name(name)}={value}" for name, value in values.items() if value]
         yield Planned(line, file, recipe.parse(kernel.load(file).Recipe, [*words, *flags]))
 
 

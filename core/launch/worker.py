@@ -1,6 +1,6 @@
-"""The process that carries out an order of `core.launch.jobs`: a fold, or a whole run.
+"""The process that runs a job of jobs.py: a fold, or a whole run.
 
-The order is a line of JSON on stdin, which its owner then keeps open: when it closes, because the owner has died, so
+The job is a line of JSON on stdin, which its parent then keeps open: when it closes, because the parent has died, so
 does this process. A Refusal is the last line on stderr, with exit code 2.
 """
 
@@ -12,38 +12,38 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
+from core import recipe
 from core.launch import crossval
+from core.launch.jobs import Job
 from core.refusal import Refusal
 from core.runs import provenance
 from core.training import fold, kernel
 
 
 def main() -> None:
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_owner, daemon=True).start()
+    job = Job(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        _carry_out(order)
+        _run(job)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
 
 
-def _carry_out(order: dict[str, Any]) -> None:
+def _run(job: Job) -> None:
     # a worker may have joined the cluster after its workers were looked at
-    if other := provenance.other_version(order["versions"], provenance.versions()):
-        raise Refusal(f"{socket.gethostname()} {other}")
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in order["recipe"].items()}
-    if "fold" in order:
-        where = order["fold"], order["work"], order["after"], order["threads"]
-        fold.train_fold(order["file"], given, *where, watched=True, wait=True)
+    if differing := provenance.other_version(job.versions, provenance.versions()):
+        raise Refusal(f"{socket.gethostname()} {differing}")
+    if job.fold is None:
+        requested = recipe.build(kernel.load(Path(job.file)).Recipe, job.recipe)
+        crossval.train(job.file, requested, shown_by_parent=True)
     else:
-        module = kernel.load(Path(order["file"]))
-        crossval.train(order["file"], module.Recipe(**given), watched=True)
+        where = job.fold, job.run_dir, job.after, job.threads
+        fold.train_fold(job.file, job.recipe, *where, shown_by_parent=True, wait=True)
 
 
-def _end_with_owner() -> None:
+def _end_with_parent() -> None:
     while os.read(0, 1):  # not sys.stdin, whose lock a forked loader worker would inherit
         pass
     os._exit(1)

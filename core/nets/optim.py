@@ -12,6 +12,8 @@ from torch.optim import lr_scheduler
 from core.nets.adamp import AdamP, Parameters
 
 Name = Literal["adam", "adamp", "sgd"]
+#: What a state_dict() of torch's gives.
+State = dict[str, Any]
 Schedule = Literal["plateau", "cosine", "step", "none"]
 
 
@@ -30,7 +32,7 @@ def optimizer(name: Name, lr: float) -> Callable[[Parameters], torch.optim.Optim
     return make
 
 
-def go_on(made: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def load_state(made: torch.optim.Optimizer, state: State) -> None:
     """Take up a saved `state`, which another kind of device may have saved: how steps are fused stays this one's."""
     for saved, own in zip(state["param_groups"], made.param_groups, strict=True):
         saved.update({key: own[key] for key in ("fused", "foreach") if key in own})
@@ -48,7 +50,7 @@ def schedule(name: Schedule, epochs: int) -> Callable[[torch.optim.Optimizer], l
     }[name]
 
 
-def advance(made: lr_scheduler.LRScheduler, loss: float) -> None:
+def step_schedule(made: lr_scheduler.LRScheduler, loss: float) -> None:
     """One epoch has passed, with this mean training loss."""
     if isinstance(made, lr_scheduler.ReduceLROnPlateau):
         made.step(loss)

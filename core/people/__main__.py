@@ -1,6 +1,8 @@
 """Makes a competition folder; see core/people/make.py."""
 
-from core.people.make import command
+import sys
+
+from core.people.make import main
 
 if __name__ == "__main__":
-    command()
+    main(sys.argv[1:])

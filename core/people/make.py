@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core import disk, labels, recipe
+from core import disk, flags, labels, recipe
 from core.people import population
-from core.people.population import Someone
+from core.people.population import Subject
 from core.refusal import Refusal
 
 
@@ -30,14 +30,14 @@ class Options:
     """What to draw."""
 
     out: str  # the folder to make; it must not exist or be empty
-    people: recipe.Count = 600  # how many to train on
-    eval_people: recipe.Count = 200  # how many to test on
-    elderly: recipe.Share = population.ELDERLY  # share of people aged 60
+    people: flags.Count = 600  # how many to train on
+    eval_people: flags.Count = 200  # how many to test on
+    elderly: flags.Share = population.ELDERLY  # share of people aged 60
     photos: str = ""  # UTKFace photographs (age_gender_race_time.jpg) to put masks on; empty: draw faces
-    seed: recipe.Whole = 0  # of everybody
+    seed: flags.NonNegative = 0  # of everybody
 
 
-def main(options: Options) -> None:
+def make(options: Options) -> None:
     out = Path(options.out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: is there already; remove it or name another")
@@ -53,15 +53,15 @@ def main(options: Options) -> None:
     print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 
-def _people(options: Options) -> list[Someone]:
+def _people(options: Options) -> list[Subject]:
     rng = np.random.default_rng([options.seed, 0])
     total = options.people + options.eval_people
     if options.photos:
         return population.photographed(Path(options.photos), total, options.elderly, rng)
-    return population.imagined(total, options.elderly, rng)
+    return population.drawn(total, options.elderly, rng)
 
 
-def _write(root: Path, train: list[Someone], test: list[Someone], seed: int) -> None:
+def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> None:
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
@@ -79,7 +79,7 @@ def _write(root: Path, train: list[Someone], test: list[Someone], seed: int) -> 
     disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *(answers[at] for at in order)])
 
 
-def _train_person(root: Path, who: Someone, seed: int) -> tuple:
+def _train_person(root: Path, who: Subject, seed: int) -> tuple:
     gender = labels.GENDER[who.female]
     path = f"{who.number:06d}_{gender}_Asian_{who.age}"
     folder = root / "train" / "images" / path
@@ -99,7 +99,7 @@ def endings(number: int, rng: np.random.Generator) -> list[str]:
     return [str(rng.choice(("jpg", "png", "jpeg"), p=(0.954, 0.027, 0.019)))] * 7
 
 
-def _test_person(root: Path, who: Someone, seed: int) -> list[tuple]:
+def _test_person(root: Path, who: Subject, seed: int) -> list[tuple]:
     rng = np.random.default_rng([seed, 1, who.number, 1])
     rows = []
     for (stem, state), image in zip(labels.STEMS.items(), _portraits(who, seed), strict=True):
@@ -109,7 +109,7 @@ def _test_person(root: Path, who: Someone, seed: int) -> list[tuple]:
     return rows
 
 
-def _portraits(who: Someone, seed: int) -> Iterator[np.ndarray]:
+def _portraits(who: Subject, seed: int) -> Iterator[np.ndarray]:
     """The seven images of one person, in the order of `labels.STEMS`."""
     from core.people import person, photos, portrait
 
@@ -118,7 +118,7 @@ def _portraits(who: Someone, seed: int) -> Iterator[np.ndarray]:
         face = photos.read(who.photo)
         yield from (photos.draw(face, state, rng) for state in labels.STEMS.values())
     else:
-        drawn = person.born(who.true_age, who.female, rng)
+        drawn = person.random_person(who.true_age, who.female, rng)
         yield from (portrait.draw(drawn, state, rng) for state in labels.STEMS.values())
 
 
@@ -132,5 +132,5 @@ def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
     path.write_bytes(cv2.imencode(ending, image, how)[1].tobytes())
 
 
-def command() -> None:
-    main(recipe.parse(Options))
+def main(argv: list[str]) -> None:
+    make(recipe.parse(Options, argv))

@@ -26,7 +26,7 @@ class Face:
     ear: float
 
 
-def wear(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) -> None:
+def draw_mask(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) -> None:
     """Draw onto `image` (h, w, 3) uint8 in place.
 
     `state` 0 covers nose to chin, 1 leaves the nose or the mouth out, 2 draws nothing.

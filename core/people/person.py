@@ -36,8 +36,8 @@ class Person:
     seed: int
 
 
-def born(age: float, female: bool, rng: np.random.Generator) -> Person:
-    """Someone of this true age in years; how old they look differs from it by a few years."""
+def random_person(age: float, female: bool, rng: np.random.Generator) -> Person:
+    """Subject of this true age in years; how old they look differs from it by a few years."""
     looks = age + rng.normal(0, 1.6)
     worn = float(np.clip((looks - 18) / 42, 0, 1.15))
     base = HAIRS[rng.integers(len(HAIRS))] + rng.normal(0, 6, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from core.people.masks import Face, wear
+from core.people.masks import Face, draw_mask
 from core.people.portrait import HEIGHT, WIDTH
 from core.refusal import Refusal
 
@@ -23,9 +23,9 @@ def read(path: str) -> np.ndarray:
 
 
 def draw(face: np.ndarray, state: int, rng: np.random.Generator) -> np.ndarray:
-    """(512, 384, 3): the face before its own blurred colours, size, place and light varied; see `masks.wear`."""
+    """(512, 384, 3): the face before its own blurred colours, size, place and light varied; see `masks.draw_mask`."""
     worn = face.copy()
-    wear(worn, ALIGNED, state, rng)
+    draw_mask(worn, ALIGNED, state, rng)
     small = cv2.GaussianBlur(cv2.resize(face, (12, 16), interpolation=cv2.INTER_AREA), (0, 0), 2)
     image = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     side = round(250 * rng.uniform(0.92, 1.08))

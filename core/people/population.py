@@ -20,7 +20,7 @@ EDGE, EDGE_SHARE = {57: 106, 58: 159, 59: 85}, 0.285
 FIRST_ID = 100_000
 
 
-class Someone(NamedTuple):
+class Subject(NamedTuple):
     """One person: the recorded age in years, the age to draw, and a photograph if there is one."""
 
     number: int
@@ -30,7 +30,7 @@ class Someone(NamedTuple):
     photo: str
 
 
-def imagined(total: int, elderly: float, rng: np.random.Generator) -> list[Someone]:
+def drawn(total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
     """So many people to draw, in random order; each gender x age group has its exact share."""
     people = []
     for (female, group), count in _cells(total, elderly).items():
@@ -39,7 +39,7 @@ def imagined(total: int, elderly: float, rng: np.random.Generator) -> list[Someo
     return _numbered(people, rng)
 
 
-def photographed(folder: Path, total: int, elderly: float, rng: np.random.Generator) -> list[Someone]:
+def photographed(folder: Path, total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
     """So many people out of a folder of UTKFace photographs, aged 18 or more, in the same mix.
 
     Raises:
@@ -88,5 +88,5 @@ def _age(group: int, rng: np.random.Generator) -> float:
     return rng.uniform(30, 57)
 
 
-def _numbered(people: list[tuple], rng: np.random.Generator) -> list[Someone]:
-    return [Someone(FIRST_ID + number, *people[at]) for number, at in enumerate(rng.permutation(len(people)))]
+def _numbered(people: list[tuple], rng: np.random.Generator) -> list[Subject]:
+    return [Subject(FIRST_ID + number, *people[at]) for number, at in enumerate(rng.permutation(len(people)))]

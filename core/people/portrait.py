@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from core.people.masks import Face, wear
+from core.people.masks import Face, draw_mask
 from core.people.person import Person
 from core.people.shapes import oval, patch, stroke
 
@@ -35,7 +35,7 @@ def draw(who: Person, state: int, rng: np.random.Generator) -> np.ndarray:
     _lines(image, who)
     _features(image, who)
     _hair(image, who)
-    wear(image, Face(CX, who.half, 258, NOSE, MOUTH, CHIN, EYE + 14), state, rng)
+    draw_mask(image, Face(CX, who.half, 258, NOSE, MOUTH, CHIN, EYE + 14), state, rng)
     return _camera(image, rng)
 
 

@@ -11,6 +11,7 @@ one puts it in. The fixes that the run was trained with stand in fixes.csv too, 
 from __future__ import annotations
 
 import shlex
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from core import disk, labels, places, recipe, score
+from core import disk, labels, places, recipe
 from core.flags import Range
 from core.refusal import Refusal
-from core.reports import label_errors, plots
+from core.reports import label_errors, listing, plots
 from core.runs import reader
 
 if TYPE_CHECKING:
@@ -39,20 +40,21 @@ class Options:
     sure: Annotated[float, Range(low=0.5, high=1)] = 0.9  # propose what is surer, on the mean over a person's images
 
 
-def main(name: str, options: Options) -> None:
+def audit(name: str, options: Options) -> None:
+    """Write and print what the run doubts."""
     run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
     probs /= probs.sum(1, keepdims=True)
-    asked = run.about["recipe"]
+    asked = run.manifest["recipe"]
     taught = (asked.get("age_young", 30), asked.get("age_old", 60))
     ranked = label_errors.doubted(rows, probs, *taught).sort_values("doubt", ascending=False, kind="stable")
     proposed = label_errors.propose(rows, probs, options.sure, *taught)
-    fixes = label_errors.joined(run.about["notes"], proposed)
+    fixes = label_errors.joined(run.manifest["notes"], proposed)
     folder = run.folder / "audit"
     _write_images(folder / "images.csv", ranked)
     _write_fixes(folder / "fixes.csv", fixes)
-    score.print_table(_table(plots.one_each(ranked).head(SHOWN)))
+    listing.print_table(_table(plots.one_each(ranked).head(SHOWN)))
     print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most doubtful first")
     print(_draw(folder / "sheet.png", ranked, places.data(options.data), tuple(asked["crop"])))
     counts = Counter(fix.column for fix in proposed)
@@ -96,5 +98,10 @@ def _draw(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, int]) -
     return f"{path}: the photograph most doubted of each person"
 
 
+def main(argv: list[str]) -> None:
+    (name,), options = recipe.parse_words(Options, [1], "a run: KERNEL/NAME [--data DIR] [--sure 0.9]", argv)
+    audit(name, options)
+
+
 if __name__ == "__main__":
-    main(*recipe.parse_named(Options, "a run: python -m core.reports.audit KERNEL/NAME [--data DIR] [--sure 0.9]"))
+    main(sys.argv[1:])

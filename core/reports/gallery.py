@@ -9,22 +9,24 @@ Training images only; the picture is a PNG or a JPEG, by its ending.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import labels
+from core import labels, recipe
 from core.data import competition
 from core.data.table import Table
 from core.images import augment, decode
+from core.images.decode import Framing
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 8
-CROP = (360, 240)
+CROP = Framing((360, 240))
 
 
 def people(table: Table) -> Figure:
@@ -54,14 +56,14 @@ def augmentations(table: Table) -> Figure:
 
     face = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
     crop = decode.prepare(face, CROP)
-    frame = decode.prepare(face, CROP, whole=True)
+    frame = decode.prepare(face, replace(CROP, whole=True))
     figure = Figure((15, 12.6), layout="constrained")
     grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6)
     for axes in grid.ravel():
         axes.axis("off")
     for number, name in enumerate(augment.NAMES):
         row, start = number % 6, number // 6 * 7  # a gap between the two halves
-        transform = augment.pipeline((name,), CROP)
+        transform = augment.pipeline((name,), CROP.crop)
         for each in transform.transforms:
             each.p = 1.0
         drawn = [augment.apply(transform, frame if name == "random_crop" else crop, seed) for seed in range(5)]
@@ -72,13 +74,17 @@ def augmentations(table: Table) -> Figure:
     return figure
 
 
-if __name__ == "__main__":
-    made = {"people": people, "augmentations": augmentations}
-    if len(sys.argv) != 4 or sys.argv[1] not in made:
-        raise Refusal(
-            "takes what, a folder and a picture: python -m core.reports.gallery people|augmentations DATA PICTURE.png"
-        )
-    picture = Path(sys.argv[3])
+def main(argv: list[str]) -> None:
+    drawn = {"people": people, "augmentations": augmentations}
+    needs = "what, a folder and a picture: people|augmentations DATA PICTURE.png"
+    (what, folder, path), _ = recipe.parse_words(recipe.NoFlags, [3], needs, argv)
+    picture = Path(path)
+    if what not in drawn:
+        raise Refusal(f"{what}: is none of {', '.join(drawn)}; needs {needs}")
     if picture.suffix not in competition.ENDINGS or not picture.parent.is_dir():
         raise Refusal(f"{picture}: must be a .png or .jpg file in a folder that is there")
-    made[sys.argv[1]](competition.load(Path(sys.argv[2]))).savefig(picture, dpi=72)
+    drawn[what](competition.load(Path(folder))).savefig(picture, dpi=72)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

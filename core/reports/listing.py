@@ -8,57 +8,53 @@ What is not finished or damaged is listed as such, and hides no other run.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from core import labels, places, score
+from core import places, recipe, score
 from core.refusal import Refusal
 from core.runs import reader
+from core.runs.manifest import Manifest
 
 
 def table(only: Collection[str] | None = None) -> None:
     """Print every run, or only these, best out-of-fold macro F1 first; unfinished and damaged ones last."""
     finished, damaged = reader.finished()
     scored: list[tuple[float, tuple[str, ...]]] = []
-    for about in finished:
+    for name, manifest in finished.items():
         try:
-            scored.append((-(about["scores"] or {"macro_f1": [0.0]})["macro_f1"][0], _row(about)))
+            best = manifest["scores"]["macro_f1"][0] if manifest["scores"] else 0.0
+            scored.append((-best, _row(name, manifest)))
         except (KeyError, IndexError, TypeError, ValueError):
-            damaged.append(about["path"])
+            damaged.append(name)
     others = {
         name: f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"
         for name, folder in reader.folders("start.json")
         if not (folder / "run.json").exists()
     } | dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
-    rows = [row for _, row in sorted(scored)] + [(name, said, *[""] * 6) for name, said in sorted(others.items())]
-    asked = [row for row in rows if only is None or row[0] in only]
-    if not asked:
+    rows = [row for _, row in sorted(scored)] + [(name, state, *[""] * 6) for name, state in sorted(others.items())]
+    shown = [row for row in rows if only is None or row[0] in only]
+    if not shown:
         print(f"no runs in {places.runs()} yet; make one with python kernels/v5_multitask/run.py --help")
         return
-    score.print_table(
-        [("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"), *asked]
-    )
+    print_table([("run", "macro F1 [95 %]", "accuracy", "mask", "gender", "age", "people", "training minutes"), *shown])
 
 
-def _row(about: dict[str, Any]) -> tuple[str, ...]:
+def _row(name: str, manifest: Manifest) -> tuple[str, ...]:
     """A finished run in `table`."""
-    found = about["scores"]
-    shown = ["no score"] + [""] * 5
-    if found:
-        shown = [
-            score.with_interval(found["macro_f1"]),
-            f"{found['accuracy'][0]:.4f}",
-            *(f"{found[task]:.3f}" for task in labels.TASKS),
-            str(found["people"]),
-        ]
-    return (about["path"], *shown, f"{about['training_seconds'] / 60:.1f}")
+    scores, minutes = manifest["scores"], f"{manifest['training_seconds'] / 60:.1f}"
+    if scores is None:
+        return (name, "no score", *[""] * 5, minutes)
+    tasks = (f"{accuracy:.3f}" for accuracy in (scores["mask"], scores["gender"], scores["age"]))
+    macro_f1, accuracy = score.with_interval(scores["macro_f1"]), f"{scores['accuracy'][0]:.4f}"
+    return (name, macro_f1, accuracy, *tasks, str(scores["people"]), minutes)
 
 
-def diff(first: str, second: str) -> None:
+def diff(name: str, other: str) -> None:
     """Print the recipe fields and scores in which two runs differ."""
-    one, two = reader.load(first).about, reader.load(second).about
-    rows: list[tuple[str, ...]] = [("", first, second)]
+    one, two = reader.load(name).manifest, reader.load(other).manifest
+    rows: list[tuple[str, ...]] = [("", name, other)]
     rows += [
         (field, str(one["recipe"].get(field)), str(two["recipe"].get(field)))
         for field in sorted({*one["recipe"], *two["recipe"]})
@@ -69,16 +65,41 @@ def diff(first: str, second: str) -> None:
         for file in sorted({*one["source"], *two["source"]})
         if one["source"].get(file) != two["source"].get(file)
     ]
-    rows += [(field, one[field][:12], two[field][:12]) for field in ("rows", "labels") if one[field] != two[field]]
-    score.print_table(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
-    for name, about in ((first, one), (second, two)):
-        print(f"{name}: {score.line(about['scores'])}")
+    digests = {"rows": (one["rows"], two["rows"]), "labels": (one["labels"], two["labels"])}
+    rows += [(field, first[:12], second[:12]) for field, (first, second) in digests.items() if first != second]
+    print_table(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
+    for which, manifest in ((name, one), (other, two)):
+        print(f"{which}: {score.line(manifest['scores'])}")
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print columns, the head first: numbers to the right, words to the left."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    sides = ["rjust" if all(re.fullmatch(r"[-+.\d]*", cell) for cell in column[1:]) else "ljust" for column in columns]
+    for row in rows:
+        cells = zip(row, sides, widths, strict=True)
+        print("  ".join(getattr(cell, side)(width) for cell, side, width in cells).rstrip())
+
+
+def verdict(better: float) -> str:
+    """In words, for a share of draws: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %.
+
+    No number of draws makes it certain, so what would be rounded to 100 % is "over 99 %".
+    """
+    share = max(better, 1 - better)
+    if share < 0.95:
+        return "can't tell"
+    percent = f"{share * 100:.0f} %" if share < 0.995 else "over 99 %"
+    return f"{'better' if better > 0.5 else 'worse'} with {percent}"
+
+
+def main(argv: list[str]) -> None:
+    words, _ = recipe.parse_words(recipe.NoFlags, [0, 3], "nothing, or: diff KERNEL/NAME KERNEL/NAME", argv)
+    if words and words[0] != "diff":
+        raise Refusal(f"{words[0]}: give nothing, or: diff KERNEL/NAME KERNEL/NAME")
+    diff(*words[1:]) if words else table()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        table()
-    elif len(sys.argv) == 4 and sys.argv[1] == "diff":
-        diff(sys.argv[2], sys.argv[3])
-    else:
-        raise Refusal("takes nothing, or: diff KERNEL/NAME KERNEL/NAME")
+    main(sys.argv[1:])

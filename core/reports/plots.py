@@ -6,15 +6,17 @@ python -m core.reports.plots v5_multitask/effb0     draws the report again
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import disk, labels, places, score
+from core import disk, labels, places, recipe, score
 from core.images import decode
-from core.refusal import Refusal
+from core.images.decode import Framing
 from core.runs import foldrun, reader
+from core.runs.foldrun import Epoch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +61,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure((width, height), layout="constrained")
 
 
-def curves(folds: list[list[dict]]) -> Figure:
+def curves(folds: list[list[Epoch]]) -> Figure:
     """Loss, held-out scores and learning rate by epoch, a line per fold; a rule parts the phases."""
     figure = _figure(13, 7)
     shown = {
@@ -70,7 +72,7 @@ def curves(folds: list[list[dict]]) -> Figure:
     }
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, shown.items(), strict=True):
         for number, fold in enumerate(folds):
-            values = [np.nan if row[name] is None else row[name] for row in fold]
+            values = np.array([dict(row)[name] for row in fold], float)  # None is NaN
             axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=f"fold {number}")
         phases = [row["phase"] for row in folds[0]] if folds else []
         for at in range(1, len(phases)):
@@ -172,13 +174,22 @@ def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: 
         axes.axis("off")
     for axes, row in zip(places, one_each(rows).to_dict("records"), strict=False):
         true, said = (labels.CLASSES[row[column]] for column in ("label", "said"))
-        axes.imshow(decode.prepare(root / row["file"], crop))
+        axes.imshow(decode.prepare(root / row["file"], Framing(crop)))
         axes.set_title(f"true {true}, {row['age']}\nsaid {said}\n{row['note']}", fontsize=10)
     return figure
 
 
-if __name__ == "__main__":
-    if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != "--data"):
-        raise Refusal("needs a run: python -m core.reports.plots KERNEL/NAME [--data DIR]")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where the photographs are."""
 
-    report(reader.load(sys.argv[1]).folder, places.data(sys.argv[3] if len(sys.argv) == 4 else ""))
+    data: str = ""  # the competition folder, for the contact sheet; empty: $MASK18_DATA, else data/
+
+
+def main(argv: list[str]) -> None:
+    (name,), options = recipe.parse_words(Options, [1], "a run: KERNEL/NAME [--data DIR]", argv)
+    report(reader.load(name).folder, places.data(options.data))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

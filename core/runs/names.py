@@ -5,40 +5,51 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import fields
-from typing import Any
 
 from core import disk, places
-from core.flags import TAGS
-from core.recipe import ELSEWHERE, MACHINE, Protocol
+from core.flags import TAGS, PerTask, Value, flag_name
+from core.labels import TASKS
+from core.recipe import ELSEWHERE, MACHINE, Shared, Values, values
 
 LONGEST, LONGEST_NAME = 24, 120
 
 
-def results(recipe: Any) -> dict[str, Any]:
-    """The fields that decide what a run finds, as JSON would give them back."""
-    values = {
-        field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in (*MACHINE, *ELSEWHERE)
-    }
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def results(recipe: Shared) -> Values:
+    """The fields that decide what a run finds, as JSON gives them back."""
+    return {name: value for name, value in values(recipe).items() if name not in (*MACHINE, *ELSEWHERE)}
 
 
-def run_name(recipe: Any) -> str:
-    """--name, else the backbone and whatever differs from the kernel's defaults; a smoke run is named so."""
+def run_name(recipe: Shared) -> str:
+    """--name, else the backbone and whatever differs from the kernel's defaults; a smoke run is named so.
+
+    A value of one task reads `age.lr0.001`; a backbone that differs by task is named after that of the first task.
+    """
     defaults = {field.name: field.default for field in fields(recipe)}
-    found = results(recipe)
-    parts = [_safe(recipe.backbone)]
-    parts += [
-        f"{name}{_safe(getattr(recipe, name))}"
-        for name in found
-        if name != "backbone" and getattr(recipe, name) != defaults[name]
-    ]
+    own = {name: getattr(recipe, name) for name in results(recipe)}
+    backbone = own["backbone"]
+    if isinstance(backbone, PerTask):
+        backbone = defaults["backbone"] = backbone.mask
+    parts = [_safe(backbone)]
+    for name, value in own.items():
+        if name != "backbone" or isinstance(value, PerTask):
+            parts += _differing(name, value, defaults[name])
     name = "-".join(parts)
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 20]}-{disk.text_digest(name)[:8]}"
     return (recipe.name or name) + ("-smoke" if recipe.smoke else "")
 
 
-def _safe(value: Any) -> str:
+def _differing(name: str, value: Value, default: Value) -> list[str]:
+    """The parts of a run's name that tell of this field."""
+    if not isinstance(value, PerTask):
+        return [f"{name}{_safe(value)}"] if value != default else []
+    usual = default if isinstance(default, PerTask) else PerTask(default, default, default)
+    if value.alike:
+        return [f"{name}{_safe(value.mask)}"] if value != usual else []
+    return [f"{task}.{name}{_safe(value.of(task))}" for task in TASKS if value.of(task) != usual.of(task)]
+
+
+def _safe(value: Value) -> str:
     if isinstance(value, tuple):
         value = "+".join(map(str, value)) or "none"
     text = str(value)
@@ -53,28 +64,32 @@ def command(name: str) -> str:
     source = places.HOME / "kernels" / kernel / "run.py"
     if not source.is_file():
         return f"a kernel of the name {kernel} (there is none in kernels/)"
-    known = "|".join(sorted(_flags(source.read_text(encoding="utf-8")), key=len, reverse=True))
-    backbone, *parts = re.split(rf"-(?={known})", run)
-    given = [(found[1], found[2]) for found in (re.fullmatch(rf"({known})(.+)", part) for part in parts) if found]
-    hashed = any(re.fullmatch(r"[0-9a-f]{8}", value) for _, value in given)
+    script = f"python kernels/{kernel}/run.py"
+    known = "|".join(sorted(_fields(source.read_text(encoding="utf-8")), key=len, reverse=True))
+    form = rf"(?:({'|'.join(TASKS)})\.)?({known})(.+)"
+    backbone, *parts = re.split(rf"-(?=(?:(?:{'|'.join(TASKS)})\.)?(?:{known}))", run)
+    given = [(found[1], found[2], found[3]) for part in parts if (found := re.fullmatch(form, part))]
+    hashed = any(re.fullmatch(r"[0-9a-f]{8}", value) for *_, value in given)
     if backbone not in TAGS or len(given) < len(parts) or hashed or run.endswith("-smoke"):
-        return f"python kernels/{kernel}/run.py --name {run.removesuffix('-smoke')}{' --smoke' if run.endswith('-smoke') else ''}"
-    flags = [f"--{name.replace('_', '-')} {re.sub(r'(?<![eE])[+]', ',', value)}" for name, value in given]
-    return " ".join([f"python kernels/{kernel}/run.py --backbone {backbone}", *flags])
+        return f"{script} --name {run.removesuffix('-smoke')}{' --smoke' if run.endswith('-smoke') else ''}"
+    return " ".join([script, *_flags(backbone, given)])
 
 
-def _flags(source: str) -> set[str]:
+def _flags(backbone: str, given: list[tuple[str, str, str]]) -> list[str]:
+    """--FLAG VALUE of each field, the tasks of one field in one flag."""
+    texts = {"backbone": [] if any(task and name == "backbone" for task, name, _ in given) else [backbone]}
+    if not texts["backbone"]:
+        texts["backbone"] = [f"mask={backbone}"]
+        others = {task: value for task, name, value in given if name == "backbone"}
+        given = [each for each in given if each[1] != "backbone"]
+        given += [(task, "backbone", others.get(task, backbone)) for task in ("gender", "age")]
+    for task, name, value in given:
+        texts.setdefault(name, []).append(f"{task}={value}" if task else re.sub(r"(?<![eE])[+]", ",", value))
+    return [f"--{flag_name(name)} {','.join(parts)}" for name, parts in texts.items()]
+
+
+def _fields(source: str) -> set[str]:
     """Field names of the kernel's Recipe, read without importing it (and torch)."""
-    recipe = next(
-        (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"), None
-    )
-    own = (
-        {
-            node.target.id
-            for node in recipe.body
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        }
-        if recipe
-        else set()
-    )
-    return own | {field.name for field in fields(Protocol)}
+    kinds = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"]
+    own = [node.target for kind in kinds for node in kind.body if isinstance(node, ast.AnnAssign)]
+    return {node.id for node in own if isinstance(node, ast.Name)} | {field.name for field in fields(Shared)}

@@ -6,27 +6,45 @@ Weights are safetensors; checkpoints load with weights_only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
 from core import disk
+from core.nets.optim import State
 
 
-def save(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, phase: int, epoch: int) -> None:
-    """All that is needed to go on after this epoch of this phase."""
-    state = {
+class Checkpoint(TypedDict):
+    """All that is needed to resume after this epoch of this phase."""
+
+    net: State
+    optimizer: State
+    schedule: State
+    phase: int
+    epoch: int
+
+
+def save(
+    folder: Path,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: lr_scheduler.LRScheduler,
+    phase: int,
+    epoch: int,
+) -> None:
+    state: Checkpoint = {
         "net": net.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "phase": phase,
         "epoch": epoch,
     }
-    disk.write(folder / "checkpoint.pt", lambda beside: torch.save(state, beside))
+    disk.write(folder / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
 
 
-def load(folder: Path) -> dict[str, Any] | None:
+def load(folder: Path) -> Checkpoint | None:
     """What `save` wrote last, or None; in host memory, from where each state goes to its own place."""
     path = folder / "checkpoint.pt"
     return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
@@ -40,7 +58,7 @@ def save_weights(folder: Path, net: nn.Module) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    disk.write(folder / "model.safetensors", lambda beside: save_file(tensors, beside))
+    disk.write(folder / "model.safetensors", lambda temporary: save_file(tensors, temporary))
 
 
 def room(net: nn.Module, folds: int, jobs: int) -> int:

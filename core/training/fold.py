@@ -5,71 +5,74 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
 import torch
 
-from core import disk, places
+from core import disk, flags, places, recipe
 from core.data import competition, folds
 from core.data.table import Table
-from core.images import augment, loader, store
+from core.images import loader, store
+from core.images.decode import Framing
+from core.recipe import Values
 from core.runs import foldrun
 from core.training import checkpoint, device, kernel, ranks
+from core.training.kernel import KernelRecipe
 
 SMOKE_PEOPLE = 24
 
 
-def resolve(kernel: ModuleType, recipe: Any) -> Any:
-    """The kernel's recipe as it is carried out: --smoke made tiny, the device found, unless a cluster's workers do."""
-    if recipe.smoke:
-        small = {"batch": min(recipe.batch, 8), "scale": min(recipe.scale, 0.2)}
-        recipe = replace(recipe, folds=min(recipe.folds, 2), epochs=1, **small)
-    found = recipe.device if recipe.cluster else device.device(recipe.device)
-    return kernel.Recipe(**asdict(replace(recipe, device=found)))
+def resolve(requested: KernelRecipe) -> KernelRecipe:
+    """The recipe as it is carried out: --smoke made tiny, the device found, unless a cluster's workers find theirs."""
+    if requested.smoke:
+        small = {"batch": min(requested.batch, 8), "scale": min(requested.scale, 0.2)}
+        requested = replace(requested, folds=min(requested.folds, 2), epochs=1, **small)  # type: ignore[arg-type]
+    return replace(requested, device=requested.device if requested.cluster else device.find(requested.device))
 
 
 def train_fold(
     file: str,
-    given: dict[str, Any],
+    values: Values,
     number: int,
-    work: str,
+    run_dir: str,
     after: int,
     threads: int,
-    watched: bool = False,
+    shown_by_parent: bool = False,
     wait: bool = False,
 ) -> None:
     """Train one fold and write its probabilities, with the same threads whatever the number of jobs.
 
-    `watched`: another process shows its progress; `wait`: for a process that still trains it, and may finish it.
+    Args:
+        file: the kernel's path.
+        values: the recipe, as `recipe.values` gives it.
+        after: how many folds this process trains after it.
+        shown_by_parent: another process shows its progress.
+        wait: for a process that still trains the fold, and may finish it.
     """
-    ranks.tell({"number": number, "work": work, "after": after})
+    ranks.send_task({"number": number, "run_dir": run_dir, "after": after})
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True  # every training batch has the same shape
     module = kernel.load(Path(file))
-    recipe = module.Recipe(**{**given, "device": device.device(given["device"])})  # a cluster's is its worker's
-    table, dealt = prepared(recipe)
-    fold = next(fold for fold in folds.split(table, dealt) if fold.number == number)
-    folder = Path(work) / "folds" / str(number)
-    board, number_of = Path(work) / "tensorboard" / f"fold{number}", int(dealt.max()) + 1
-    run = foldrun.FoldRun(folder, board, number, number_of, after, recipe.seed, recipe.device, watched)
-    with _owned(folder, f"fold {number} of {work}", wait):
+    own = resolve(recipe.build(module.Recipe, {**values, "cluster": ""}))  # a cluster's worker finds its own device
+    table = prepared(own)
+    fold = folds.split(table)[number]
+    folder, board = Path(run_dir) / "folds" / str(number), Path(run_dir) / "tensorboard" / f"fold{number}"
+    run = foldrun.FoldRun(folder, board, number, len(table.folds), after, own.seed, own.device, shown_by_parent)
+    with _owned(folder, f"fold {number} of {run_dir}", wait):
         if wait and foldrun.finished(folder):
             return
-        torch.manual_seed(loader.seed(recipe.seed, number))
-        held, test = module.fit_fold(recipe, table, fold, run)
-        if ranks.first():
-            run.finish(held, test)
+        torch.manual_seed(loader.seed(own.seed, number))
+        held_out, test = module.fit_fold(own, table, fold, run)
+        if ranks.is_first():
+            run.finish(held_out, test)
             checkpoint.remove(folder)
 
 
 @contextmanager
 def _owned(folder: Path, what: str, wait: bool) -> Iterator[None]:
     """Rank 0 holds the fold for all."""
-    if not ranks.first():
+    if not ranks.is_first():
         yield
         return
     with disk.lock(folder / ".lock", what, wait):
@@ -78,9 +81,14 @@ def _owned(folder: Path, what: str, wait: bool) -> Iterator[None]:
 
 
 @functools.lru_cache(1)
-def prepared(recipe: Any) -> tuple[Table, np.ndarray]:
-    """The table with its store open, and its folds; read once per process."""
+def prepared(recipe: KernelRecipe) -> Table:
+    """The table with its folds and its store open; read once per process."""
     table = competition.load(places.data(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
-    dealt = folds.deal(table.train, recipe.folds, recipe.val_ratio)
-    pixels = store.open_store(table, recipe.crop, recipe.scale, whole=augment.needs_whole_frame(recipe.augmentations))
-    return table.opened(pixels), dealt
+    table = replace(table, fold_of_row=folds.assign(table.train, recipe.folds, recipe.val_ratio))
+    return table.opened(store.open_store(table, framing(recipe)))
+
+
+def framing(recipe: KernelRecipe) -> Framing:
+    """What the kernel's nets see of a file; whole frames are kept where training crops at random."""
+    whole = any("random_crop" in names for names in flags.each(recipe.augmentations))
+    return Framing(recipe.crop, recipe.scale, whole)

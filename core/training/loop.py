@@ -1,8 +1,8 @@
-"""Phase, fit, predict: the only training loop.
+"""Fit and predict: the only training loop.
 
-A plan is a list of phases; `fit` carries it out, one log line and one checkpoint per epoch, and goes
-on where a killed run stopped. Predictions come from the last epoch: choosing the best epoch on the
-held rows would make every out-of-fold score a lie.
+A plan is a list of phases; `fit` carries it out, one log line and one checkpoint per epoch, and resumes where a
+killed run stopped. Predictions come from the last epoch: choosing the best epoch on the held-out rows would make
+every out-of-fold score a lie.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,24 +20,28 @@ from torch import nn
 from core import score
 from core.data.table import Rows
 from core.images import loader
-from core.images.prefetch import ahead
+from core.images.prefetch import prefetch
 from core.nets import optim
 from core.refusal import Refusal
-from core.runs.foldrun import FoldRun
+from core.runs.foldrun import Epoch, FoldRun
 from core.training import checkpoint, ranks, step
+from core.training.checkpoint import Checkpoint
 from core.training.device import precision
-from core.training.phase import Phase, whole
-from core.training.progress import Progress, Silence
+from core.training.phase import Phase, one_phase
+from core.training.progress import NoProgress, Progress
 
-__all__ = ["Phase", "fit", "predict", "whole"]
+__all__ = ["FoldRun", "Phase", "Predictions", "fit", "one_phase", "predict"]
 
 #: Fixed, so that the batch that a net is trained with never changes a prediction. A GPU, whose bfloat16 never gives a
 #: CPU's last digits anyway, is only busy with more.
 PREDICT_BATCH = {"cpu": 64, "cuda": 256}
-Probs = Callable[[Any, torch.Tensor], torch.Tensor]
+#: Of the held-out and of the test rows, (n, 18) float32 class probabilities each.
+Predictions = tuple[np.ndarray, np.ndarray]
+Net = TypeVar("Net", bound=nn.Module)
+Probs = Callable[[Net, torch.Tensor], torch.Tensor]
 
 
-def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Rows] | None = None) -> None:
+def fit(net: Net, plan: list[Phase], run: FoldRun, watch: tuple[Probs[Net], Rows] | None = None) -> None:
     """Train `net` in place through all phases, then save its weights in the run's folder.
 
     `watch` is (probs, rows) to score after each epoch; the scores are written down and decide nothing.
@@ -53,86 +57,91 @@ def fit(net: nn.Module, plan: list[Phase], run: FoldRun, watch: tuple[Probs, Row
     if state:
         net.load_state_dict(state["net"])
     done = (state["phase"], state["epoch"]) if state else (-1, -1)
-    with Progress(plan, run, done) if ranks.first() else Silence() as progress:
+    with Progress(plan, run, done) if ranks.is_first() else NoProgress() as progress:
         for number, phase in enumerate(plan):
             if number >= done[0]:
                 _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
-    if ranks.first():
+    if ranks.is_first():
         checkpoint.save_weights(run.folder, net)
 
 
 def _train(
-    net: nn.Module,
+    net: Net,
     phase: Phase,
     number: int,
     run: FoldRun,
-    state: dict | None,
-    watch: tuple[Probs, Rows] | None,
-    progress: Progress | Silence,
+    state: Checkpoint | None,
+    watch: tuple[Probs[Net], Rows] | None,
+    progress: Progress | NoProgress,
 ) -> None:
     optimizer = phase.optimizer(phase.parameters)
     schedule = phase.schedule(optimizer)
     if state:
-        optim.go_on(optimizer, state["optimizer"])
+        optim.load_state(optimizer, state["optimizer"])
         schedule.load_state_dict(state["schedule"])
     net.train()
     with _memory(_smaller(phase.loader.batch)):
         learn = step.make(net, phase, optimizer, torch.device(run.device))
     for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
-        key = (run.seed, run.fold, number, epoch)
         lr = optimizer.param_groups[0]["lr"]
         start = time.perf_counter()
-        loss = _epoch(net, phase, learn, key, progress)
+        loss = _epoch(net, phase, learn, (run.seed, run.fold, number, epoch), progress)
         seconds = time.perf_counter() - start
-        optim.advance(schedule, loss)
-        seen: dict[str, float | None] = {"macro_f1": None, "accuracy": None}
-        if watch:
-            predicted, true = predict(net, *watch).argmax(1), watch[1].column("label")
-            seen = {"macro_f1": score.macro_f1(true, predicted), "accuracy": score.accuracy(true, predicted)}
-        row = {
+        optim.step_schedule(schedule, loss)
+        macro_f1, accuracy = _scores(net, watch)
+        row: Epoch = {
             "fold": run.fold,
             "phase": phase.name,
             "epoch": epoch,
             "lr": lr,
             "loss": loss,
-            **seen,
+            "macro_f1": macro_f1,
+            "accuracy": accuracy,
             "seconds": seconds,
             "images_per_second": phase.images / seconds,
         }
         progress.epoch(phase, row)
-        if ranks.first():
+        if ranks.is_first():
             checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
 
 
-def _epoch(net: nn.Module, phase: Phase, learn: step.Step, key: loader.Key, progress: Progress | Silence) -> float:
+def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None) -> tuple[float, float] | tuple[None, None]:
+    """Macro F1 and accuracy on the watched rows."""
+    if watch is None:
+        return None, None
+    predicted, true = predict(net, *watch).argmax(1), watch[1].column("label")
+    return score.macro_f1(true, predicted), score.accuracy(true, predicted)
+
+
+def _epoch(net: nn.Module, phase: Phase, learn: step.Step, key: loader.Key, progress: Progress | NoProgress) -> float:
     """One pass over the rows; the mean loss, read back from the device once at its end."""
     net.train()
     torch.manual_seed(loader.seed(*key) + ranks.rank())
     with _memory(_smaller(phase.loader.batch)):
-        for images, labels in ahead(phase.loader.epoch(key, ranks.share()), learn.device):
+        for images, labels in prefetch(phase.loader.epoch(key, ranks.share()), learn.device):
             learn(images, labels)
             progress.images(len(images) * ranks.world())
         mean = learn.mean(len(phase.loader))
-        ranks.agree(net.buffers())
+        ranks.broadcast_buffers(net.buffers())
     if not math.isfinite(mean):
         raise Refusal(f"the training loss became {mean} in phase {phase.name}; try a lower --lr")
     return mean
 
 
 @torch.inference_mode()
-def predict(net: nn.Module, probs: Probs, rows: Rows, tta: str = "none") -> np.ndarray:
+def predict(net: Net, probs: Probs[Net], rows: Rows, tta: str = "none") -> np.ndarray:
     """(len(rows), 18) float32 class probabilities, from the rows as they are; `tta` flip adds their mirror image."""
     device = next(net.parameters()).device
     net.eval()
-    mine = rows.take(np.arange(len(rows))[ranks.rows(len(rows))])
-    batch = ((images,) for images in loader.in_order(mine, PREDICT_BATCH[device.type]))
-    found = [torch.empty((0, 18), device=device)]
+    own = rows.take(np.arange(len(rows))[ranks.rows(len(rows))])
+    batches = ((images,) for images in loader.in_order(own, PREDICT_BATCH[device.type]))
+    parts = [torch.empty((0, 18), device=device)]
     with _memory("while predicting; try a smaller --scale, or a device with more memory"):
-        for (images,) in ahead(batch, device):
+        for (images,) in prefetch(batches, device):
             views = (images, images.flip(3)) if tta == "flip" else (images,)
             with precision(device):
-                found.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
-    return ranks.gather(torch.cat(found), len(rows)).cpu().numpy()
+                parts.append(torch.stack([probs(net, view).float() for view in views]).mean(0))
+    return ranks.gather(torch.cat(parts), len(rows)).cpu().numpy()
 
 
 def _smaller(batch: int) -> str:
@@ -145,10 +154,7 @@ def _memory(advice: str) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if (
-            isinstance(error, RuntimeError)
-            and not isinstance(error, torch.OutOfMemoryError)
-            and "allocate memory" not in str(error)
-        ):
+        told = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+        if not told:
             raise
         raise Refusal(f"out of memory {advice}") from None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
 from core.images.loader import Loader
+
+#: What a net gives for images, a tensor or several of them: its loss takes it as it comes.
+Outputs = Any
+Forward = Callable[[torch.Tensor], Outputs]
+Loss = Callable[[Outputs, torch.Tensor], torch.Tensor]
+Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Schedule = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
 
 @dataclass(frozen=True)
@@ -22,11 +30,11 @@ class Phase:
 
     name: str
     loader: Loader
-    forward: Callable[[torch.Tensor], Any]
-    loss: Callable[[Any, torch.Tensor], torch.Tensor]
+    forward: Forward
+    loss: Loss
     parameters: list[nn.Parameter]
-    optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Callable[[torch.optim.Optimizer], Any]
+    optimizer: Optimize
+    schedule: Schedule
     epochs: int
 
     @property
@@ -35,8 +43,8 @@ class Phase:
         return len(self.loader) * self.loader.batch
 
 
-def whole(
-    name: str, net: nn.Module, loader: Loader, loss: Callable, optimizer: Callable, schedule: Callable, epochs: int
+def one_phase(
+    name: str, net: nn.Module, loader: Loader, loss: Loss, optimizer: Optimize, schedule: Schedule, epochs: int
 ) -> list[Phase]:
     """The plan of a net that is trained all at once: one phase over every parameter; arguments as `Phase` has them."""
     return [Phase(name, loader, net, loss, list(net.parameters()), optimizer, schedule, epochs)]

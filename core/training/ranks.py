@@ -1,7 +1,7 @@
 """The ranks of a run under torchrun. In an ordinary process there is one, and nothing here does anything.
 
-Rank 0 owns the run: it alone locks, writes and speaks. The others train the folds that it tells them of, each with
-its share of every batch, and end when it ends.
+Rank 0 owns the run: it alone locks, writes and prints. The others train the folds that it sends them, each with its
+share of every batch, and end when it ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import distributed
@@ -21,12 +21,12 @@ from torch import distributed
 #: How long a rank waits for another that is alive; one that dies is noticed by torchrun, which ends them all.
 PATIENCE = timedelta(hours=6)
 _board: list[distributed.Store] = []
-_gradients: list[Any] = []
+_gradients: list[distributed.ProcessGroup] = []
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """Be one of the ranks that torchrun started, if it did: NCCL between GPUs, gloo between CPUs."""
+def process_group() -> Iterator[None]:
+    """Join torchrun's process group, if there is one: NCCL between GPUs, gloo between CPUs."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -37,7 +37,9 @@ def joined() -> Iterator[None]:
     distributed.init_process_group(backend, store=apart, rank=rank, world_size=world, timeout=PATIENCE)
     sys.excepthook = hook  # the one that takes its place swallows a refusal's line
     _board.append(distributed.PrefixStore("tasks", store))
-    _gradients.append(distributed.new_group(timeout=PATIENCE))
+    group = distributed.new_group(timeout=PATIENCE)
+    assert isinstance(group, distributed.ProcessGroup)  # a rank that stands outside would have a number
+    _gradients.append(group)
     yield
     _board.clear()
     _gradients.clear()
@@ -54,7 +56,7 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def first() -> bool:
+def is_first() -> bool:
     return rank() == 0
 
 
@@ -69,7 +71,7 @@ def share() -> tuple[int, int]:
 
 
 def gradients() -> distributed.ProcessGroup:
-    """The group in which gradients are averaged, apart from all else that ranks tell each other.
+    """The group in which gradients are averaged, apart from all else that ranks send each other.
 
     DistributedDataParallel keeps its group, and the group's threads, until Python is gone. A thread of gloo's that
     still holds one of our tensors then aborts the process, after all is done (github.com/pytorch/pytorch/pull/179291).
@@ -78,14 +80,22 @@ def gradients() -> distributed.ProcessGroup:
     return _gradients[0]
 
 
-def tell(task: Any) -> None:
-    """Rank 0 gives the others a task, anything that JSON can say; None is the last."""
-    if _board and first():
-        _board[0].set(f"task {_board[0].add('told', 1)}", json.dumps(task))
+class FoldTask(TypedDict):
+    """A fold that all ranks train together, as `fold.train_fold` has it."""
+
+    number: int
+    run_dir: str
+    after: int
 
 
-def heard() -> Iterator[Any]:
-    """The tasks that rank 0 tells of, in order, until its last."""
+def send_task(task: FoldTask | None) -> None:
+    """Rank 0 gives the others a task; None is the last."""
+    if _board and is_first():
+        _board[0].set(f"task {_board[0].add('sent', 1)}", json.dumps(task))
+
+
+def tasks() -> Iterator[FoldTask]:
+    """The tasks that rank 0 sends, in order, until its last."""
     for number in itertools.count(1):
         key = f"task {number}"
         _board[0].wait([key], PATIENCE)
@@ -97,11 +107,11 @@ def heard() -> Iterator[Any]:
 
 @contextmanager
 def leading() -> Iterator[None]:
-    """Whatever ends this block, the others hear that there are no more tasks."""
+    """Whatever ends this block, the others are told that there are no more tasks."""
     try:
         yield
     finally:
-        tell(None)
+        send_task(None)
 
 
 def mean(value: torch.Tensor) -> torch.Tensor:
@@ -113,9 +123,9 @@ def gather(part: torch.Tensor, number: int) -> torch.Tensor:
     """(number, ...) rows in order, from each rank the rows that `rows` says are its own."""
     if world() == 1:
         return part
-    whole = part.new_zeros((number, *part.shape[1:]))
-    whole[rows(number)] = part
-    return _summed(whole)  # a sum with zeros is exact, and a row that two ranks gave would not be a probability
+    rows_of_all = part.new_zeros((number, *part.shape[1:]))
+    rows_of_all[rows(number)] = part
+    return _summed(rows_of_all)  # a sum with zeros is exact, and a row that two ranks gave would not be a probability
 
 
 def rows(number: int) -> slice:
@@ -123,7 +133,7 @@ def rows(number: int) -> slice:
     return slice(number * rank() // world(), number * (rank() + 1) // world())
 
 
-def agree(tensors: Iterable[torch.Tensor]) -> None:
+def broadcast_buffers(tensors: Iterable[torch.Tensor]) -> None:
     """Rank 0's values everywhere."""
     if world() > 1:
         for tensor in tensors:
@@ -131,6 +141,6 @@ def agree(tensors: Iterable[torch.Tensor]) -> None:
 
 
 def _summed(value: torch.Tensor) -> torch.Tensor:
-    whole = value.clone()
-    distributed.all_reduce(whole)
-    return whole
+    total = value.clone()
+    distributed.all_reduce(total)
+    return total

@@ -76,7 +76,7 @@ class _Captured(Step):
 
     def __init__(self, net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device):
         super().__init__(phase, optimizer, device)
-        batch, size = phase.loader.batch, phase.loader.rows.pixels.size
+        batch, size = phase.loader.batch, phase.loader.rows.opened_store.size
         self.images = torch.zeros((batch, *size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
         self.labels = torch.zeros(batch, dtype=torch.int64, device=device)
         self.graph = torch.cuda.CUDAGraph()

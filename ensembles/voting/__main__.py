@@ -14,7 +14,6 @@ import sys
 from dataclasses import dataclass
 
 from core import recipe
-from core.refusal import Refusal
 from ensembles.voting import ensembles, expression, submission
 from ensembles.voting.api import hard, run, soft
 from ensembles.voting.ensembles import ensemble
@@ -28,26 +27,25 @@ class Options:
     force: bool = False  # write a submission of this name again
 
 
-def main(text: str, options: Options) -> None:
+def vote(text: str, options: Options) -> None:
     """Take the vote that `text` says."""
-    vote = expression.parse(text, {word.__name__: word for word in (run, soft, hard, ensemble)})
+    node = expression.parse(text, {word.__name__: word for word in (run, soft, hard, ensemble)})
     if options.name:
-        submission.write(options.name, vote, options.force)
+        submission.write(options.name, node, options.force)
     else:
-        submission.show(vote)
+        submission.show(node)
         print("not written; give --name NAME to make it submissions/NAME.csv")
 
 
-if __name__ == "__main__":
-    asked, flags = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if asked in ("-h", "--help"):
-        recipe.parse(Options, ["--help"])
-    if not asked or asked.startswith("-"):
-        raise Refusal(
-            "needs a vote: python -m ensembles.voting EXPRESSION --name NAME, or the name of a file in ensembles/"
-        )
-    if re.fullmatch(r"[\w.-]+", asked):
-        sys.argv = [str(ensembles.find(asked)), *flags]
-        ensembles.read(ensembles.find(asked), "__main__")
+def main(argv: list[str]) -> None:
+    needs = "a vote: EXPRESSION --name NAME, or the name of a file in ensembles/"
+    (text,), options = recipe.parse_words(Options, [1], needs, argv)
+    if re.fullmatch(r"[\w.-]+", text):
+        sys.argv = [str(ensembles.find(text)), *argv[1:]]
+        ensembles.read(ensembles.find(text), "__main__")
     else:
-        main(asked, recipe.parse(Options, flags))
+        vote(text, options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

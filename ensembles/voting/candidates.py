@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core import places, score
 from core.refusal import Refusal
 from core.runs import reader
+from core.runs.manifest import Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
     for name in (*only, *filter(None, [like])):
         reader.load(name)
     finished, damaged = reader.finished()
-    found = {about["path"]: about for about in finished if not only or about["path"] in only}
+    found = {name: manifest for name, manifest in finished.items() if not only or name in only}
     left_out = [f"{name} (its run.json is damaged)" for name in damaged if not only]
     left_out += [f"{name} (a smoke run)" for name in sorted(found) if name.endswith("-smoke")]
     names = _of_one_data_set({name: found[name] for name in sorted(found) if not name.endswith("-smoke")}, like)
@@ -72,11 +73,11 @@ def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
     return Pool([run.name for run in kept], rows, probs / probs.sum(2, keepdims=True), left_out)
 
 
-def _of_one_data_set(found: dict[str, dict[str, Any]], like: str) -> list[str]:
+def _of_one_data_set(found: dict[str, Manifest], like: str) -> list[str]:
     """The runs of `like`'s data set, or of the only one there is."""
     sets: dict[tuple[str, str], list[str]] = {}
-    for name, about in found.items():
-        sets.setdefault((about["rows"], about["labels"]), []).append(name)
+    for name, manifest in found.items():
+        sets.setdefault((manifest["rows"], manifest["labels"]), []).append(name)
     if like:
         return next((names for names in sets.values() if like in names), [])
     if len(sets) > 1:

@@ -87,7 +87,7 @@ class RunNode(Node):
 
     def _of_fold(self, part: str, whole: np.ndarray) -> np.ndarray:
         """One fold's word: on test all of it, out of fold only the rows that it held."""
-        scores = [fold["macro_f1"] for fold in self.loaded.about["folds"]]
+        scores = [fold["macro_f1"] for fold in self.loaded.manifest["folds"]]
         number = int(np.argmax(scores)) if self.fold == "best" else self.fold
         if number not in range(len(scores)):
             raise Refusal(f"{self.name}: has folds 0 to {len(scores) - 1}, not {self.fold!r}")

@@ -12,6 +12,7 @@ people are dealt into five groups, and what is chosen on four of them answers fo
 from __future__ import annotations
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from core import labels, recipe, score
+from core import flags, labels, recipe, score
 from core.data import folds
 from core.data.table import Rows
+from core.reports import listing
 from ensembles.voting import candidates
 from ensembles.voting.nodes import RunNode
 from ensembles.voting.votes import Soft
@@ -41,7 +43,7 @@ class Options:
 
     like: str = ""  # KERNEL/NAME: choose among the runs of its data set
     only: tuple[str, ...] = ()  # choose among these runs alone
-    rounds: recipe.Count = 25  # how often a run is added; the weights add up to at most this
+    rounds: flags.Count = 25  # how often a run is added; the weights add up to at most this
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def chosen_elsewhere(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, ch
 def deal(rows: Any) -> np.ndarray:
     """(n,) int: five groups of whole people, dealt as folds are. `rows` is a frame with person, age and label."""
     gender = labels.split(rows["label"].to_numpy())[1]
-    return folds.deal(Rows(rows.assign(gender=gender)), GROUPS, 0)
+    return folds.assign(Rows(rows.assign(gender=gender)), GROUPS, 0)
 
 
 def compare(found: candidates.Pool, rounds: int) -> list[Choice]:
@@ -148,7 +150,7 @@ def verdict(greedy: Choice, others: list[Choice], rows: Any) -> str:
     rival = max(others, key=lambda other: score.macro_f1(true, other.honest))
     found = score.paired(true, greedy.honest, rival.honest, people)
     difference = [found[name] for name in ("difference", "low", "high")]
-    told = score.verdict(found["better"])
+    told = listing.verdict(found["better"])
     advice = {"better": "take it", "worse": f"take the {rival.name}"}.get(
         told.split()[0], f"the {rival.name} does as well"
     )
@@ -160,7 +162,8 @@ def verdict(greedy: Choice, others: list[Choice], rows: Any) -> str:
     )
 
 
-def main(options: Options) -> None:
+def propose(options: Options) -> None:
+    """Print the choices with their scores, and the greedy one as an expression."""
     found = candidates.gather(options.like, options.only, people=GROUPS)
     choices = compare(found, options.rounds)
     true, people = found.rows["label"].to_numpy(), found.rows["person"].to_numpy().astype(str)
@@ -171,12 +174,16 @@ def main(options: Options) -> None:
     print(f"{len(found.names)} runs, {len(true)} held-out images of {len(set(people))} people")
     if found.left_out:
         print(f"left out: {', '.join(found.left_out)}")
-    score.print_table(table)
+    listing.print_table(table)
     print(verdict(choices[0], choices[1:], found.rows))
     best = expression([found.names[position] for position in choices[0].chosen])
     print(f"\n{best}\n\nin an ensemble:  submit(__file__, {best})")
     print(f"at once:         python -m ensembles.voting {shlex.quote(best)} --name tonight")
 
 
+def main(argv: list[str]) -> None:
+    propose(recipe.parse(Options, argv))
+
+
 if __name__ == "__main__":
-    main(recipe.parse(Options))
+    main(sys.argv[1:])

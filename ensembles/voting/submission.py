@@ -47,15 +47,15 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
     tree, oof = show(vote)
     first = next(vote.leaves()).loaded
     answers = vote.probs("test").argmax(1)
-    about = {
+    manifest = {
         "expression": str(vote),
         "tree": tree,
         "members": {
-            leaf.name: {"sha256": leaf.loaded.about["sha256"], "commit": leaf.loaded.about["commit"]}
+            leaf.name: {"sha256": leaf.loaded.manifest["sha256"], "commit": leaf.loaded.manifest["commit"]}
             for leaf in vote.leaves()
         },
-        "rows": first.about["rows"],
-        "labels": first.about["labels"],
+        "rows": first.manifest["rows"],
+        "labels": first.manifest["labels"],
         "class_counts": np.bincount(answers, minlength=18).tolist(),
         "class_order": list(labels.CLASSES),
         "oof": "".join(LETTERS[said] for said in oof),
@@ -63,7 +63,7 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
         "written": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     disk.write_text(target, checked(first.test_ids, answers))
-    disk.write_json(target.with_suffix(".json"), about)
+    disk.write_json(target.with_suffix(".json"), manifest)
     print(f"wrote {target}")
     return target
 
@@ -91,7 +91,7 @@ def agreed(vote: Node) -> reader.Run:
             raise Refusal(f"{member.name}: is a smoke run and answers a few images only; train it without --smoke")
     for other in others:
         for field in ("rows", "labels"):
-            if other.about[field] != first.about[field]:
+            if other.manifest[field] != first.manifest[field]:
                 raise Refusal(
                     f"{other.name}: has other {field} than {first.name}; runs of two data sets cannot vote together"
                 )
@@ -103,11 +103,11 @@ def _scored(node: Node, first: reader.Run) -> tuple[dict[str, Any], np.ndarray]:
     below = [_scored(member, first) for member in node.members]
     probs = node.taken(probs for _, probs in below) if isinstance(node, Vote) else node.probs("oof")
     # a whole run was scored when it was finished
-    known = node.loaded.about["scores"] if isinstance(node, RunNode) and node.fold is None else None
+    known = node.loaded.manifest["scores"] if isinstance(node, RunNode) and node.fold is None else None
     return {
         "vote": node.label,
         "weight": node.weight,
-        "oof": known or score.honest(first.rows, probs),
+        "oof": known or score.out_of_fold_summary(first.rows, probs),
         "members": [tree for tree, _ in below],
     }, probs
 
@@ -131,18 +131,18 @@ class Submission:
     """A written submission: `test` (n_test,) and `oof` (n_train,) classes 0..17, -1 where no fold held the row."""
 
     name: str
-    about: dict[str, Any]
+    manifest: dict[str, Any]
     ids: list[str]
     test: np.ndarray
     oof: np.ndarray
 
     def rows(self) -> pd.DataFrame | None:
         """file, person, age and label of every training row, if a finished run of the same data set is left to ask."""
-        wanted = (self.about["rows"], self.about["labels"], len(self.oof))
+        wanted = (self.manifest["rows"], self.manifest["labels"], len(self.oof))
         for name, folder in reader.folders("run.json"):
             try:
-                about = disk.read_json(folder / "run.json")
-                if (about["rows"], about["labels"]) == wanted[:2] and len(rows := reader.load(name).rows) == wanted[2]:
+                run = disk.read_json(folder / "run.json")
+                if (run["rows"], run["labels"]) == wanted[:2] and len(rows := reader.load(name).rows) == wanted[2]:
                     return rows[["file", "person", "age", "label"]]
             except ValueError:  # a damaged run is told of where it votes; here another one can be asked
                 continue
@@ -163,11 +163,11 @@ def load(name: str) -> Submission:
         raise Refusal(f"{name}: is no submission in {places.submissions()}; there are {known}")
     frame = disk.read_csv(path, ("ImageID", "ans"))
     try:
-        about = disk.read_json(path.with_suffix(".json"))
-        oof = np.array([LETTERS.index(letter) for letter in about["oof"]])
+        manifest = disk.read_json(path.with_suffix(".json"))
+        oof = np.array([LETTERS.index(letter) for letter in manifest["oof"]])
         test = frame["ans"].to_numpy().astype(int)
-        if np.bincount(test, minlength=18).tolist() != about["class_counts"]:
+        if np.bincount(test, minlength=18).tolist() != manifest["class_counts"]:
             raise ValueError("the CSV has other answers than the JSON counts")
     except (ValueError, KeyError) as error:
         raise Refusal(f"{path}: does not go with its .json ({error}); write it again with --force") from None
-    return Submission(name, about, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))
+    return Submission(name, manifest, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))

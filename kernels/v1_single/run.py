@@ -1,4 +1,4 @@
-"""v1 single: one backbone, one layer of 18 outputs. All that is known about a photograph is said at once.
+"""v1 single: one backbone, one layer of 18 outputs. One network predicts the 18 classes directly.
 
 The simplest thing that works. What it cannot do is share: "elderly" is learnt six times over, once for each mask state
 and gender, each time from the few people of that class. Training sees a random crop of the whole frame, everything
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core import recipe
+from core import flags, recipe
 from core.data import age_filter, resample
+from core.data.folds import Fold
 from core.data.resample import Resampling
+from core.data.table import Rows, Table
 from core.images.augment import Augmentation, Augmented
 from core.images.loader import Loader
 from core.launch import crossval
@@ -26,58 +28,60 @@ from core.training import loop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(recipe.Protocol):
-    backbone: str = "effb0"  # or effb4, effb7: on this little data slower and worse
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width: at random in training, from the middle else
-    scale: recipe.Zoom = 1.0  # shrinks the frame; below 1 for a CPU
-    epochs: recipe.Count = 12  # as the other versions
-    batch: recipe.Count = 16  # as the other versions
-    lr: recipe.Positive = 1e-4  # a usual rate for trained weights; constant
-    loss: losses.Name = "cross_entropy"  # or weighted, focal
-    gamma: recipe.Positive = 2.0  # of the focal loss
-    label_smoothing: recipe.Part = 0.0  # share of each label spread over all 18 classes
-    optimizer: optim.Name = "adam"  # or adamp, sgd
+class Recipe(recipe.Shared):
+    # this version's own
+    lr: flags.Positive = 1e-4  # a usual rate for trained weights; constant
     schedule: optim.Schedule = "none"  # v1 had none; or plateau, cosine, step
     augmentations: tuple[Augmentation, ...] = ("random_crop",)  # of the whole frame, v1's only one
     augment: Augmented = "all"  # or copies, none; a random crop is for every image
-    age_young: recipe.Age = 30  # the competition's boundary
-    age_old: recipe.Age = 60  # the competition's boundary; moving it came later
-    age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
+    age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
+    # as in every version
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
+    scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
+    epochs: flags.Count = 12  # the original's; the training loss is nearly flat by then
+    batch: flags.Count = 16  # the original's
+    loss: losses.Name = "cross_entropy"  # or weighted, focal
+    gamma: flags.Positive = 2.0  # of the focal loss
+    label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    optimizer: optim.Name = "adam"  # or adamp, sgd
+    age_young: flags.Age = 30  # the competition's boundary
+    age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
 
 
 class Net(nn.Module):
     """(b, 3, h, w) uint8 -> (b, 18) logits."""
 
-    def __init__(self, backbone: str, weights: str):
+    def __init__(self, recipe: Recipe):
         super().__init__()
-        self.features = backbones.create(backbone, weights)
+        self.features = backbones.create(recipe.backbone, recipe.weights)
         self.head = nn.Linear(self.features.width, 18)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(images))
 
 
-def plan(net, rows, recipe):
+def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
     """One phase, one loss over all 18 classes."""
     loss = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
     optimizer = optim.optimizer(recipe.optimizer, recipe.lr)
     schedule = optim.schedule(recipe.schedule, recipe.epochs)
-    return loop.whole("single", net, loader, loss, optimizer, schedule, recipe.epochs)
+    return loop.one_phase("single", net, loader, loss, optimizer, schedule, recipe.epochs)
 
 
-def probs(net, images):
+def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
     """The softmax of the 18 outputs."""
     return net(images).float().softmax(1)
 
 
-def fit_fold(recipe, table, fold, run):
-    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
-    rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
-    net = Net(recipe.backbone, recipe.weights)
-    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:
+    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held-out rows
+    rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
+    net = Net(recipe)
+    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
+    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
 
 
 if __name__ == "__main__":

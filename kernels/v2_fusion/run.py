@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core import labels, recipe
+from core import flags, labels, recipe
 from core.data import age_filter, resample
+from core.data.folds import Fold
 from core.data.resample import Resampling
+from core.data.table import Rows, Table
 from core.images.augment import Augmentation, Augmented
 from core.images.loader import Loader
 from core.launch import crossval
@@ -23,32 +25,34 @@ from core.training import loop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(recipe.Protocol):
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width from the middle, in training too
-    scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
-    epochs: recipe.Count = 12  # as the other versions
-    batch: recipe.Count = 16  # as the other versions
-    lr: recipe.Positive = 1e-4  # a usual rate for trained weights
-    loss: losses.Name = "cross_entropy"  # or weighted, focal; on the 18 fused outputs alone
-    gamma: recipe.Positive = 2.0  # of the focal loss
-    label_smoothing: recipe.Part = 0.0  # share of each label spread over all 18 classes
-    optimizer: optim.Name = "adam"  # or adamp, sgd
+class Recipe(recipe.Shared):
+    # this version's own
+    lr: flags.Positive = 1e-4  # a usual rate for trained weights
     schedule: optim.Schedule = "none"  # or plateau, cosine, step
     augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # +-20 degrees
     augment: Augmented = "all"  # or copies, none; v2 turned every image
-    age_young: recipe.Age = 30  # the competition's boundary
-    age_old: recipe.Age = 60  # the competition's boundary; moving it came later
-    age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
+    age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
+    # as in every version
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
+    scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
+    epochs: flags.Count = 12  # the original's; the training loss is nearly flat by then
+    batch: flags.Count = 16  # the original's
+    loss: losses.Name = "cross_entropy"  # or weighted, focal
+    gamma: flags.Positive = 2.0  # of the focal loss
+    label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    optimizer: optim.Name = "adam"  # or adamp, sgd
+    age_young: flags.Age = 30  # the competition's boundary
+    age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
 
 
 class Net(nn.Module):
     """(b, 3, h, w) uint8 -> (b, 18) logits, by way of 3 + 2 + 3 outputs that have no loss of their own."""
 
-    def __init__(self, backbone: str, weights: str):
+    def __init__(self, recipe: Recipe):
         super().__init__()
-        self.features = backbones.create(backbone, weights)
+        self.features = backbones.create(recipe.backbone, recipe.weights)
         sizes = [len(classes) for classes in labels.TASKS.values()]
         self.heads = nn.ModuleList(nn.Linear(self.features.width, size) for size in sizes)
         self.fusion = nn.Linear(sum(sizes), 18)
@@ -58,10 +62,10 @@ class Net(nn.Module):
         return self.fusion(torch.cat([head(features) for head in self.heads], 1))
 
 
-def plan(net, rows, recipe):
+def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
     """One phase; the loss sees only what comes out of the fusion."""
     fused = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
-    return loop.whole(
+    return loop.one_phase(
         "fusion",
         net,
         loader=Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers),
@@ -72,17 +76,17 @@ def plan(net, rows, recipe):
     )
 
 
-def probs(net, images):
-    """The fused outputs; what a head says alone has no meaning."""
+def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
+    """The fused outputs; what a head gives alone has no meaning."""
     return torch.softmax(net(images).float(), 1)
 
 
-def fit_fold(recipe, table, fold, run):
-    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
-    rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
-    net = Net(recipe.backbone, recipe.weights)
-    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:
+    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held-out rows
+    rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
+    net = Net(recipe)
+    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
+    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
-from core import labels, recipe
+from core import flags, labels, recipe
 from core.data import age_filter, resample
+from core.data.folds import Fold
 from core.data.resample import Resampling
+from core.data.table import Rows, Table
 from core.images.augment import Augmentation, Augmented
 from core.images.loader import Loader
 from core.launch import crossval
@@ -28,51 +31,53 @@ Task = Literal["mask", "gender", "age"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(recipe.Protocol):
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width from the middle, in training too
-    scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
-    epochs: recipe.Count = 12  # of each stage, so three times as many in all
-    batch: recipe.Count = 16  # as the other versions
-    lr: recipe.Positive = 1e-4  # a usual rate for trained weights
+class Recipe(recipe.Shared):
+    # this version's own
     order: tuple[Task, ...] = ("mask", "gender", "age")  # age last, so that nothing overwrites the weak one
-    loss: losses.Name = "cross_entropy"  # or weighted, focal; each stage has its own
-    gamma: recipe.Positive = 2.0  # of the focal loss
-    label_smoothing: recipe.Part = 0.0  # share of each label spread over all classes of its head
-    optimizer: optim.Name = "adam"  # or adamp, sgd
+    epochs: flags.Count = 12  # of each stage, so three times as many in all
+    lr: flags.Positive = 1e-4  # a usual rate for trained weights
     schedule: optim.Schedule = "none"  # or plateau, cosine, step
     augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate", "flip")  # mild ones
     augment: Augmented = "all"  # or copies, none; v3 varied every image
-    age_young: recipe.Age = 30  # the competition's boundary
-    age_old: recipe.Age = 60  # the competition's boundary; moving it came later
-    age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
+    age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
+    # as in every version
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
+    scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
+    batch: flags.Count = 16  # the original's
+    loss: losses.Name = "cross_entropy"  # or weighted, focal
+    gamma: flags.Positive = 2.0  # of the focal loss
+    label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    optimizer: optim.Name = "adam"  # or adamp, sgd
+    age_young: flags.Age = 30  # the competition's boundary
+    age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
 
-    def __post_init__(self):
-        if isinstance(self.order, tuple) and sorted(map(str, self.order)) != sorted(labels.TASKS):
-            raise Refusal(f"--order {','.join(map(str, self.order))}: must be mask, gender and age, once each")
+    def __post_init__(self) -> None:
+        if sorted(self.order) != sorted(labels.TASKS):
+            raise Refusal(f"--order {','.join(self.order)}: must be mask, gender and age, once each")
 
 
 class Net(nn.Module):
     """(b, 3, h, w) uint8 and a task -> the logits of that task's head alone."""
 
-    def __init__(self, backbone: str, weights: str):
+    def __init__(self, recipe: Recipe):
         super().__init__()
-        self.features = backbones.create(backbone, weights)
+        self.features = backbones.create(recipe.backbone, recipe.weights)
         self.mask, self.gender, self.age = (nn.Linear(self.features.width, len(each)) for each in labels.TASKS.values())
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
         return getattr(self, task)(self.features(images))
 
 
-def plan(net, rows, recipe):
+def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
     """A phase per task, in this order; a phase trains the shared backbone and its own head."""
     parts = dict(zip(labels.TASKS, labels.split(rows.column("label")), strict=True))
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
     return [stage(net, task, parts[task], loader, recipe) for task in recipe.order]
 
 
-def stage(net, task, part, loader, recipe):
+def stage(net: Net, task: Task, part: np.ndarray, loader: Loader, recipe: Recipe) -> loop.Phase:
     """The phase of one task; `part` are the classes of the task among the rows that `loader` gives."""
     number = len(labels.TASKS[task])
     which = list(labels.TASKS).index(task)
@@ -89,18 +94,18 @@ def stage(net, task, part, loader, recipe):
     )
 
 
-def probs(net, images):
+def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
     """Each head on the backbone as the last stage left it."""
     features = net.features(images)
     return labels.joint(*(getattr(net, task)(features).float().softmax(1) for task in labels.TASKS))
 
 
-def fit_fold(recipe, table, fold, run):
-    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
-    rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
-    net = Net(recipe.backbone, recipe.weights)
-    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:
+    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held-out rows
+    rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
+    net = Net(recipe)
+    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
+    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core import labels, recipe
+from core import flags, labels, recipe
 from core.data import age_filter, resample
+from core.data.folds import Fold
 from core.data.resample import Resampling
-from core.images.augment import KEPT, Augmentation, Augmented
+from core.data.table import Rows, Table
+from core.images.augment import FINAL_RECIPE, Augmentation, Augmented
 from core.images.loader import Loader
 from core.launch import crossval
 from core.nets import backbones, losses, optim
@@ -21,32 +23,34 @@ from core.training import loop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(recipe.Protocol):
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger was slower and no better
-    crop: tuple[recipe.Count, recipe.Count] = (360, 200)  # height,width from the middle: head and shoulders
-    scale: recipe.Zoom = 1.0  # shrinks the crop; below 1 for a CPU
-    epochs: recipe.Count = 12  # the original's; the training loss is nearly flat by then
-    batch: recipe.Count = 16  # the original's
-    lr: recipe.Positive = 3e-5  # the original's; small, for the weights are trained already
-    loss: losses.Name = "cross_entropy"  # or weighted, focal; summed over the three heads
-    gamma: recipe.Positive = 2.0  # of the focal loss
-    label_smoothing: recipe.Part = 0.0  # share of each label spread over all classes of its head
-    optimizer: optim.Name = "adam"  # or adamp, sgd
+class Recipe(recipe.Shared):
+    # this version's own
+    lr: flags.Positive = 3e-5  # the original's; small, for the weights are trained already
     schedule: optim.Schedule = "plateau"  # or cosine, step, none; plateau's patience of 5 seldom ends in 12 epochs
-    augmentations: tuple[Augmentation, ...] = KEPT  # the four that helped
+    augmentations: tuple[Augmentation, ...] = FINAL_RECIPE  # the four that helped
     augment: Augmented = "copies"  # or all, none; originals stay as they are, as the test images will be
-    age_young: recipe.Age = 30  # the competition's boundary
-    age_old: recipe.Age = 58  # training rows from 58 are called elderly: the boundary that helped most
-    age_drop: tuple[recipe.Age, ...] = ()  # ages in years to leave out of training
+    age_old: flags.Age = 58  # training rows from 58 are called elderly: the boundary that helped most
     resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people, a third of the classes
+    # as in every version
+    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
+    scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
+    epochs: flags.Count = 12  # the original's; the training loss is nearly flat by then
+    batch: flags.Count = 16  # the original's
+    loss: losses.Name = "cross_entropy"  # or weighted, focal
+    gamma: flags.Positive = 2.0  # of the focal loss
+    label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    optimizer: optim.Name = "adam"  # or adamp, sgd
+    age_young: flags.Age = 30  # the competition's boundary
+    age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
 
 
 class Net(nn.Module):
     """(b, 3, h, w) uint8 -> logits of mask (b, 3), gender (b, 2) and age (b, 3)."""
 
-    def __init__(self, backbone: str, weights: str):
+    def __init__(self, recipe: Recipe):
         super().__init__()
-        self.features = backbones.create(backbone, weights)
+        self.features = backbones.create(recipe.backbone, recipe.weights)
         self.heads = nn.ModuleDict(
             {task: nn.Linear(self.features.width, len(classes)) for task, classes in labels.TASKS.items()}
         )
@@ -56,7 +60,7 @@ class Net(nn.Module):
         return [head(features) for head in self.heads.values()]
 
 
-def plan(net, rows, recipe):
+def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
     """One phase: everything at once, the three losses summed."""
     parts = labels.split(rows.column("label"))
     each = [
@@ -64,25 +68,27 @@ def plan(net, rows, recipe):
         for part, classes in zip(parts, labels.TASKS.values(), strict=True)
     ]
 
-    def joint_loss(outputs, label):
-        return sum(loss(logits, part) for loss, logits, part in zip(each, outputs, labels.split(label), strict=True))
+    def joint_loss(outputs: list[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
+        parts = zip(each, outputs, labels.split(label), strict=True)
+        mask, gender, age = (loss(logits, part) for loss, logits, part in parts)
+        return mask + gender + age
 
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
     how = optim.optimizer(recipe.optimizer, recipe.lr), optim.schedule(recipe.schedule, recipe.epochs)
-    return loop.whole("joint", net, loader, joint_loss, *how, recipe.epochs)
+    return loop.one_phase("joint", net, loader, joint_loss, *how, recipe.epochs)
 
 
-def probs(net, images):
+def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
     """The three heads taken as independent."""
     return labels.joint(*(logits.float().softmax(1) for logits in net(images)))
 
 
-def fit_fold(recipe, table, fold, run):
-    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held rows are
-    rows = resample.repeat(rows, recipe.resample)  # never filtered, repeated or augmented
-    net = Net(recipe.backbone, recipe.weights)
-    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:
+    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held-out rows
+    rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
+    net = Net(recipe)
+    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
+    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
 
 
 if __name__ == "__main__":

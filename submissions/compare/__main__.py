@@ -1,6 +1,8 @@
 """Compares submissions; see submissions/compare/tables.py."""
 
-from submissions.compare.tables import command
+import sys
+
+from submissions.compare.tables import main
 
 if __name__ == "__main__":
-    command()
+    main(sys.argv[1:])

@@ -18,6 +18,7 @@ import numpy as np
 from core import score
 from core.data import competition
 from core.refusal import Refusal
+from core.reports import listing
 from ensembles.voting import submission
 from ensembles.voting.submission import Submission
 
@@ -45,7 +46,7 @@ class Comparison:
 
     def scores(self, which: int) -> dict[str, Any] | None:
         """The out-of-fold summary that was written with the submission; None if too few people were held out."""
-        return self.submissions[which].about["tree"]["oof"]
+        return self.submissions[which].manifest["tree"]["oof"]
 
     def answered(self, which: int) -> tuple[int, int]:
         """How many training rows the submission answers out of fold, and how many there are."""
@@ -77,12 +78,12 @@ class Comparison:
         return mix / mix.sum() * len(self.submissions[0].test)
 
     @cached_property
-    def differences(self) -> dict[Pair, dict[str, Any] | None]:
+    def differences(self) -> dict[Pair, score.Difference | None]:
         """{(i, j), i < j: how much better i is than j, as `score.paired` says}; None where that cannot be said:
         the true labels are not to be had, or both answer too few people."""
         return {pair: self._difference(pair) for pair in combinations(range(len(self.submissions)), 2)}
 
-    def _difference(self, pair: Pair) -> dict[str, Any] | None:
+    def _difference(self, pair: Pair) -> score.Difference | None:
         if self.rows is None:
             return None
         one, other = (self.submissions[which].oof for which in pair)
@@ -101,7 +102,7 @@ class Comparison:
         return (
             f"{told['difference']:+.4f}",
             score.interval(told["low"], told["high"], "+"),
-            f"{score.verdict(told['better'])}  ({told['people']} people)",
+            f"{listing.verdict(told['better'])}  ({told['people']} people)",
         )
 
     @cached_property
@@ -146,12 +147,12 @@ def compare(names: list[str], root: Path) -> list[Comparison]:
     found.sort(key=lambda one: -_value(one))
     sets: dict[tuple[str, str], list[Submission]] = {}
     for one in found:
-        sets.setdefault((one.about["rows"], one.about["labels"]), []).append(one)
+        sets.setdefault((one.manifest["rows"], one.manifest["labels"]), []).append(one)
     return [Comparison(_alike(together), _rows(together, root)) for together in sets.values()]
 
 
 def _value(one: Submission) -> float:
-    found = one.about["tree"]["oof"]
+    found = one.manifest["tree"]["oof"]
     return found["macro_f1"][0] if found else -1.0
 
 
@@ -174,8 +175,8 @@ def _rows(together: list[Submission], root: Path) -> pd.DataFrame | None:
         table = competition.load(root)
     except Refusal:
         return None
-    digests, about = table.digests(), together[0].about
-    return table.train.frame if (digests["rows"], digests["labels"]) == (about["rows"], about["labels"]) else None
+    digests, manifest = table.digests(), together[0].manifest
+    return table.train.frame if (digests["rows"], digests["labels"]) == (manifest["rows"], manifest["labels"]) else None
 
 
 def contested(found: Comparison, most: int) -> list[Image]:

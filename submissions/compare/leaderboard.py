@@ -9,12 +9,13 @@ scores later fills its line in; what stands there of other scores stays. Free of
 from __future__ import annotations
 
 import re
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from core import disk, places, recipe
+from core import disk, flags, places, recipe
 from core.flags import Range
 from core.refusal import Refusal
 from ensembles.voting import submission
@@ -63,7 +64,7 @@ def _check(line: Line, where: str) -> None:
     for column in SCORES:
         if line[column]:
             try:
-                recipe.read(column, Share, line[column], line[column])
+                flags.read(column, Share, line[column], line[column])
             except Refusal as refusal:
                 raise Refusal(f"{where}{refusal}") from None
     if line["date"] and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", line["date"]):
@@ -90,8 +91,11 @@ def add(name: str, options: Options) -> Line:
     return lines[name]
 
 
-if __name__ == "__main__":
-    line = add(
-        *recipe.parse_named(Options, "a submission: python -m submissions.compare.leaderboard NAME --public-f1 0.7861")
-    )
+def main(argv: list[str]) -> None:
+    (name,), options = recipe.parse_words(Options, [1], "a submission: NAME --public-f1 0.7861", argv)
+    line = add(name, options)
     print(f"{path()}: {', '.join(f'{column} {value}' for column, value in line.items() if value)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

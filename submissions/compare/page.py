@@ -19,6 +19,7 @@ from plotly.offline import get_plotlyjs
 from core import disk, labels, places, score
 from core.images import decode
 from core.refusal import Refusal
+from core.reports import listing
 from submissions.compare import comparison, figures, leaderboard
 from submissions.compare.comparison import Comparison, Image, Pair
 
@@ -34,7 +35,7 @@ def write(found: list[Comparison], board: dict[str, leaderboard.Line], root: Pat
     sections = [_section(number, one, board, root, each) for number, one in enumerate(found, 1)]
     read = {file.name: Markup(file.read_text(encoding="utf-8")) for file in TEMPLATE.iterdir()}
     environment = Environment(loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined)
-    environment.globals.update(with_interval=score.with_interval, verdict=score.verdict)
+    environment.globals.update(with_interval=score.with_interval, verdict=listing.verdict)
     text = environment.get_template("page.html").render(
         sections=sections,
         written=time.strftime("%Y-%m-%d %H:%M"),
@@ -93,7 +94,7 @@ def _section(
 
 def _scale(found: Comparison) -> tuple[float, float]:
     """The least and the greatest macro F1 that any node's interval reaches: the ends of every small bar."""
-    ends = [end for one in found.submissions for end in _ends(one.about["tree"])]
+    ends = [end for one in found.submissions for end in _ends(one.manifest["tree"])]
     return (min(ends), max(ends)) if ends and max(ends) > min(ends) else (0.0, 1.0)
 
 

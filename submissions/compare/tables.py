@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from itertools import takewhile
 
 from core import labels, places, recipe, score
 from core.refusal import Refusal
+from core.reports import listing
 from ensembles.voting import submission
 from submissions.compare import comparison, leaderboard
 from submissions.compare.comparison import Comparison
@@ -41,14 +41,14 @@ def tell(found: Comparison, board: dict[str, leaderboard.Line]) -> None:
     """Print all that is known of the submissions of one data set."""
     first = found.submissions[0]
     print(f"{len(first.oof)} training images, {len(first.test)} test images\n")
-    score.print_table(scores(found, board))
+    listing.print_table(scores(found, board))
     print(f"\nHow often each class is said of the {len(first.test)} test images{_beside_mix(found)}:\n")
-    score.print_table(counts(found))
+    listing.print_table(counts(found))
     if len(found.submissions) > 1:
         print("\nShare of test images that two submissions answer alike:\n")
-        score.print_table(agreement(found))
+        listing.print_table(agreement(found))
         print("\nDifferences in out-of-fold macro F1, over the rows that both answer, on the same draws of people:\n")
-        score.print_table(differences(found))
+        listing.print_table(differences(found))
         _caution(found)
 
 
@@ -126,7 +126,7 @@ def _caution(found: Comparison) -> None:
         print("\nThe first is the best of many by these very scores: expect its lead to be smaller on other people.")
 
 
-def main(names: list[str], options: Options) -> None:
+def compare(names: list[str], options: Options) -> None:
     """Print the tables, then write the page."""
     root = places.data(options.data)
     if options.data and not root.is_dir():
@@ -150,6 +150,5 @@ def main(names: list[str], options: Options) -> None:
     print(f"\n{page.write(found, board, root)}")
 
 
-def command() -> None:
-    asked = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
-    main(asked, recipe.parse(Options, sys.argv[1 + len(asked) :]))
+def main(argv: list[str]) -> None:
+    compare(*recipe.parse_words(Options, range(len(argv) + 1), "names of submissions", argv))

@@ -42,7 +42,7 @@ def main(name: str) -> None:
     run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
-    recipe = run.about["recipe"]
+    recipe = run.manifest["recipe"]
     taught = (recipe.get("age_young", 30), recipe.get("age_old", 60))
     print("| surer than | gender found | age found | mask found | proposed of the labels as they are |")
     print("|---|---|---|---|---|")

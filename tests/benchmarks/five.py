@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core import labels, places, score
+from core.reports import listing
 from core.runs import reader
 from ensembles.voting import run
 from ensembles.voting.nodes import Node
@@ -31,9 +32,9 @@ def row(kernel: str, name: str, answers: pd.DataFrame) -> str:
     found = reader.load(f"{kernel}/{name}")
     truth = answers.set_index("ImageID").loc[found.test_ids]
     test = score.summary(truth["ans"].to_numpy(), found.test.argmax(1), truth["person"].to_numpy())
-    seen = found.about["scores"]
+    seen = found.manifest["scores"]
     parts = " | ".join(f"{seen[task]:.3f}" for task in labels.TASKS)
-    minutes = sum(fold["training_seconds"] for fold in found.about["folds"]) / 60
+    minutes = sum(fold["training_seconds"] for fold in found.manifest["folds"]) / 60
     return f"| {kernel} | {shown(seen['macro_f1'])} | {shown(test['macro_f1'])} | {test['accuracy'][0]:.3f} | {parts} | {minutes:.1f} |"
 
 
@@ -50,7 +51,7 @@ def against(title: str, one: Node, other: Node, truth: pd.DataFrame) -> str:
     for part, (true, people) in parts.items():
         found = score.paired(true.to_numpy(), said(one, part), said(other, part), people.to_numpy())
         interval = f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-        cells.append(f"{interval}, {score.verdict(found['better'])}")
+        cells.append(f"{interval}, {listing.verdict(found['better'])}")
     return f"| {title} | {' | '.join(cells)} |"
 
 

@@ -25,14 +25,15 @@ import psutil
 import torch
 from torch.nn.functional import cross_entropy
 
-from core import labels, recipe
+from core import flags, labels, recipe
 from core.data import competition, resample
 from core.data.table import Rows, Table
 from core.images import decode, loader, store
-from core.images.prefetch import ahead
+from core.images.decode import Framing
+from core.images.prefetch import prefetch
 from core.people import make
 from core.training import loop, step
-from core.training.device import device as find_device
+from core.training.device import find as find_device
 from core.training.device import precision
 from core.training.kernel import load
 
@@ -46,16 +47,16 @@ Steps = Iterator[int]
 class Options:
     """What to measure."""
 
-    people: recipe.Count = 300  # drawn to train on, seven images each; repeated up to --rows
-    rows: recipe.Count = 18900  # images in an epoch, as the real data set has
+    people: flags.Count = 300  # drawn to train on, seven images each; repeated up to --rows
+    rows: flags.Count = 18900  # images in an epoch, as the real data set has
     backbones: tuple[str, ...] = ("effb0", "resnext50", "effb4")  # any that --backbone of a kernel knows
-    batches: tuple[recipe.Count, ...] = (16, 64)  # images in a step
-    scale: recipe.Zoom = 1.0  # shrinks the 360x200 crop; below 1 for a CPU
-    seconds: recipe.Positive = 10.0  # of each measurement, after a warm-up
-    curve: recipe.Whole = 300  # steps of the loss curves; 0 for none
-    lr: recipe.Positive = 3e-4  # of the loss curves
+    batches: tuple[flags.Count, ...] = (16, 64)  # images in a step
+    scale: flags.Scale = 1.0  # shrinks the 360x200 crop; below 1 for a CPU
+    seconds: flags.Positive = 10.0  # of each measurement, after a warm-up
+    curve: flags.NonNegative = 300  # steps of the loss curves; 0 for none
+    lr: flags.Positive = 3e-4  # of the loss curves
     device: str = "auto"  # auto, cpu, cuda, cuda:1
-    workers: recipe.Whole = 0  # of the plain loop; 0: half the cores
+    workers: flags.NonNegative = 0  # of the plain loop; 0: half the cores
 
 
 class Photographs(torch.utils.data.Dataset):
@@ -121,7 +122,7 @@ def step_of(net, rows: Rows, batch: int, lr: float, device: torch.device):
 
 def ours(learn: step.Step, phase, device: torch.device) -> Steps:
     for epoch in itertools.count():
-        for pixels, label in ahead(phase.loader.epoch((0, 0, 0, epoch)), device):
+        for pixels, label in prefetch(phase.loader.epoch((0, 0, 0, epoch)), device):
             learn(pixels, label)
             yield len(label)
 
@@ -191,7 +192,7 @@ def measured(make: Callable[[], Steps], device: torch.device, seconds: float) ->
 def train_row(backbone: str, batch: int, table: Table, rows: Rows, options: Options, device: torch.device) -> str:
     def net():
         torch.manual_seed(0)
-        return KERNEL.Net(backbone, "none")
+        return KERNEL.Net(KERNEL.Recipe(backbone=backbone, weights="none"))
 
     a, memory_a, host_a = measured(lambda: plain(net(), table, rows, batch, options, device), device, options.seconds)
     made = []
@@ -223,7 +224,11 @@ def predict_row(backbone: str, rows: Rows, options: Options, device: torch.devic
     """Our prediction of many rows against the same network on one batch that already lies on the device."""
     fresh(device)
     torch.backends.cudnn.benchmark = True
-    net = KERNEL.Net(backbone, "none").to(device=device, memory_format=torch.channels_last).eval()
+    net = (
+        KERNEL.Net(KERNEL.Recipe(backbone=backbone, weights="none"))
+        .to(device=device, memory_format=torch.channels_last)
+        .eval()
+    )
     batch = loop.PREDICT_BATCH[device.type]
     most = rate(seeing(net, rows, batch, device), device, options.seconds)
     number = batch * max(2, round(most * options.seconds / batch))
@@ -238,7 +243,7 @@ def predict_row(backbone: str, rows: Rows, options: Options, device: torch.devic
 def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.device) -> list[float]:
     """Mean losses of ten parts of a training from random weights: our step, or float32, eager and NCHW."""
     torch.manual_seed(seed)
-    net, batch = KERNEL.Net(options.backbones[0], "none"), options.batches[0]
+    net, batch = KERNEL.Net(KERNEL.Recipe(backbone=options.backbones[0], weights="none")), options.batches[0]
     if fast:
         learn, phase = step_of(net, rows, batch, options.lr, device)
     else:
@@ -266,9 +271,9 @@ def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.dev
 
 def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
     """A drawn competition, opened, and its training rows repeated up to an epoch of the real one."""
-    make.main(make.Options(out=str(folder), people=options.people, eval_people=1))
+    make.make(make.Options(out=str(folder), people=options.people, eval_people=1))
     table = competition.load(folder)
-    table = table.opened(store.open_store(table, CROP, options.scale))
+    table = table.opened(store.open_store(table, Framing(CROP, options.scale)))
     rows = resample.repeat(table.train, "none")
     return table, rows.take(np.arange(max(options.rows, len(rows))) % len(rows))
 

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import places, recipe, score
+from core import flags, recipe, score
 from core.data import age_filter, competition, folds, resample
 from core.data.table import Rows, Table
 from core.images import augment
+from core.images.decode import Framing
 from core.people import make
 from core.runs import reader, writer
 from ensembles.voting import run, soft
@@ -59,11 +60,11 @@ COLUMNS = {
 class Options:
     """What to measure."""
 
-    people: tuple[recipe.Count, ...] = (250, 500, 1000, 2700)  # competitions; the first is drawn, the others linked
-    repeat: tuple[recipe.Count, ...] = (27000,)  # rows repeated over the pixels of the first
-    scale: recipe.Zoom = 0.4  # of the 360x200 crop
-    mix_up_to: recipe.Count = 1000  # people; the real mix takes as long for each image in a larger one
-    workers: recipe.Count = 2  # processes that augment
+    people: tuple[flags.Count, ...] = (250, 500, 1000, 2700)  # competitions; the first is drawn, the others linked
+    repeat: tuple[flags.Count, ...] = (27000,)  # rows repeated over the pixels of the first
+    scale: flags.Scale = 0.4  # of the 360x200 crop
+    mix_up_to: flags.Count = 1000  # people; the real mix takes as long for each image in a larger one
+    workers: flags.Count = 2  # processes that augment
 
 
 def enlarged(source: Path, target: Path, number: int) -> None:
@@ -89,7 +90,7 @@ def repeated(rows: Rows, number: int) -> Rows:
     times = -(-number // people)
     frame = pd.concat([rows.frame.assign(person=rows.frame["person"] + f" {again}") for again in range(times)])
     keep = frame["person"].unique()[:number]
-    return Rows(frame[frame["person"].isin(keep)].reset_index(drop=True), rows.pixels)
+    return Rows(frame[frame["person"].isin(keep)].reset_index(drop=True), rows.store)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -99,10 +100,10 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def epoch(rows: Rows, who: augment.Augmented, workers: int) -> float:
     """Seconds of one epoch of the input path, as uint8 ready to copy to a device."""
-    from core.images import loader
+    from core.images.loader import Loader
 
-    loader = loader.Loader(rows, 16, augment.KEPT, who, workers)
-    return timed(lambda: sum(len(made) for made, _ in loader.epoch((0, 0, 0, 0))))[1]
+    batches = Loader(rows, 16, augment.FINAL_RECIPE, who, workers)
+    return timed(lambda: sum(len(made) for made, _ in batches.epoch((0, 0, 0, 0))))[1]
 
 
 def peak() -> float:
@@ -116,18 +117,19 @@ def peak() -> float:
 
 def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, float]:
     """Everything before the net: `number` people in the folder, or repeated from it where `times`."""
+    from core.images import store
     from tests.benchmarks.inputs import held
 
-    table, load = timed(lambda: competition.load(root))
-    store, build = timed(lambda: store.open_store(table, CROP, options.scale))
-    train = table.opened(store).train
+    table, read = timed(lambda: competition.load(root))
+    opened, build = timed(lambda: store.open_store(table, Framing(CROP, options.scale)))
+    train = table.opened(opened).train
     if times:
         train = repeated(train, number)
-    deal = timed(lambda: folds.deal(train, FOLDS, 0.2))[1]
+    deal = timed(lambda: folds.assign(train, FOLDS, 0.2))[1]
     found = {"people": number, "images": len(train), "deal": deal}
     if not times:
-        again = timed(lambda: store.open_store(table, CROP, options.scale))[1]
-        found |= {"load": load, "build": build, "open": again, "store": store.array.nbytes / 1e6}
+        again = timed(lambda: store.open_store(table, Framing(CROP, options.scale)))[1]
+        found |= {"load": read, "build": build, "open": again, "store": opened.array.nbytes / 1e6}
     found["plain"] = epoch(resample.repeat(train, "none"), "none", options.workers)
     if number <= options.mix_up_to:
         mix = resample.repeat(age_filter.apply(train, old=58), "elderly")
@@ -137,21 +139,25 @@ def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, 
 
 def members(root: Path, number: int) -> None:
     """Finished runs of random probabilities about so many people, with two test images to three to train on."""
+    from core.training import device
+    from core.training.kernel import load
+
     table = competition.load(root)
     train = repeated(table.train, number)
     asked = pd.DataFrame({"ImageID": [f"{at}.jpg" for at in range(len(train) * 2 // 3)]})
-    table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [])
-    dealt = folds.deal(train, FOLDS, 0.2)
+    fold_of_row = folds.assign(train, FOLDS, 0.2)
+    table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [], fold_of_row)
     for each in range(MEMBERS):
-        work, rng = places.runs() / KERNEL.parent.name / f"member{each}", np.random.default_rng(each)
-        writer.begin(work, KERNEL, {"weights": "none", "member": each}, table, dealt, False)
-        for fold in range(FOLDS):
-            folder = work / "folds" / str(fold)
-            folder.mkdir(parents=True)
-            for file, rows in (("oof.npy", int((dealt == fold).sum())), ("test.npy", len(asked))):
-                np.save(folder / file, rng.dirichlet(np.ones(18), rows).astype(np.float32))
-        writer.join(work, dealt, len(asked))
-        writer.end(work, table, dealt, {})
+        rng, recipe = np.random.default_rng(each), load(KERNEL).Recipe(weights="none", seed=each)
+        with writer.open_run(KERNEL, f"member{each}", False) as member:
+            member.begin(recipe, table)
+            for fold in table.folds:
+                folder = member.fold_folder(fold)
+                folder.mkdir(parents=True)
+                for file, rows in (("oof.npy", int((fold_of_row == fold).sum())), ("test.npy", len(asked))):
+                    np.save(folder / file, rng.dirichlet(np.ones(18), rows).astype(np.float32))
+            member.join()
+            member.end(device.machine("cpu", "", 1))
 
 
 def vote() -> dict[str, float]:
@@ -211,7 +217,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "people"
         with redirect_stdout(sys.stderr):
-            make.main(make.Options(out=str(root), people=options.people[0], eval_people=1))
+            make.make(make.Options(out=str(root), people=options.people[0], eval_people=1))
         print("| " + " | ".join(COLUMNS.values()) + " |\n|" + "---|" * len(COLUMNS))
         for number in options.people:
             print(line(root, number, False, options), flush=True)

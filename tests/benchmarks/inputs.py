@@ -25,10 +25,11 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from core import recipe
+from core import flags, recipe
 from core.data import age_filter, competition, resample
 from core.data.table import Rows, Table
 from core.images import augment, decode, loader, store
+from core.images.decode import Framing
 from core.people import make
 from core.runs import provenance
 from tests.benchmarks import usual
@@ -41,11 +42,11 @@ class Options:
     """What to measure."""
 
     data: str = ""  # a competition folder, drawn there if it is not there; empty: drawn, measured and removed
-    people: recipe.Count = 250  # how many to draw
-    batch: recipe.Count = 16  # the recipes'
-    workers: recipe.Count = 2  # processes, of either way
-    rounds: recipe.Count = 3  # in which both ways take turns
-    seconds: recipe.Positive = 1.0  # that a round's epochs take at least
+    people: flags.Count = 250  # how many to draw
+    batch: flags.Count = 16  # the recipes'
+    workers: flags.Count = 2  # processes, of either way
+    rounds: flags.Count = 3  # in which both ways take turns
+    seconds: flags.Positive = 1.0  # that a round's epochs take at least
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def cases(train: Rows, root: Path, options: Options) -> list[Case]:
     mix = resample.repeat(age_filter.apply(train, old=58), "elderly")
 
     def ours(rows: Rows, who: augment.Augmented) -> Callable[[int], Iterator[torch.Tensor]]:
-        batches = loader.Loader(rows, options.batch, augment.KEPT, who, options.workers)
+        batches = loader.Loader(rows, options.batch, augment.FINAL_RECIPE, who, options.workers)
         return lambda number: (made for made, _ in batches.epoch((0, 0, 0, number)))
 
     def theirs(rows: Rows, augmented: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
@@ -133,15 +134,15 @@ def decoding(table: Table) -> tuple[store.Store, str]:
         files = [table.root / file for file in table.train.column("file")[:SAMPLE]]
         start = time.perf_counter()
         for file in files:
-            decode.prepare(file, usual.CROP)
+            decode.prepare(file, Framing(usual.CROP))
         return len(files) / (time.perf_counter() - start)
 
     before, start = alone(), time.perf_counter()
-    opened = store.open_store(table, usual.CROP)
+    opened = store.open_store(table, Framing(usual.CROP))
     built, after = time.perf_counter() - start, alone()
     number, slow = len(opened.array), (before + after) / 2
     start = time.perf_counter()
-    store.open_store(table, usual.CROP)
+    store.open_store(table, Framing(usual.CROP))
     again = time.perf_counter() - start
     return opened, (
         f"The store: {number} files in {built:.1f} s, {number / built:.0f} files/s; one thread {slow:.0f} files/s: "
@@ -214,7 +215,7 @@ def main(options: Options) -> None:
         root = Path(options.data or f"{folder}/people")
         os.environ["CACHE"] = f"{folder}/cache"
         if not root.exists():
-            make.main(make.Options(out=str(root), people=options.people, eval_people=1))
+            make.make(make.Options(out=str(root), people=options.people, eval_people=1))
         bench(root, options)
 
 

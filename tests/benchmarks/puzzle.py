@@ -47,7 +47,7 @@ def votes(name: str) -> Votes:
 def row(title: str, vote: Node, truth: pd.DataFrame) -> str:
     """Markdown: macro F1 out of fold and on test with intervals, and test accuracy."""
     rows = next(vote.leaves()).loaded.rows
-    seen = score.honest(rows, vote.probs("oof"))
+    seen = score.out_of_fold_summary(rows, vote.probs("oof"))
     test = score.summary(truth["ans"].to_numpy(), said(vote, "test"), truth["person"].to_numpy())
     part = f", {seen['people']} people" if seen and seen["people"] < rows["person"].nunique() else ""
     return f"| {title} | {shown(seen['macro_f1']) + part if seen else ''} | {shown(test['macro_f1'])} | {test['accuracy'][0]:.3f} |"

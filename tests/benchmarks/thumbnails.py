@@ -18,11 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from core import score
 from core.data import competition
 from core.images import decode
+from core.images.decode import Framing
 
 
 def thumbnails(root: Path, files: np.ndarray) -> np.ndarray:
     """(n, 768) the 360 x 200 centre crops, as the network gets them, at 16 x 16."""
-    crops = (decode.prepare(root / file, (360, 200)) for file in files)
+    crops = (decode.prepare(root / file, Framing((360, 200))) for file in files)
     return np.stack([cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops])
 
 

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,14 +147,14 @@ def test_other_labels_give_another_digest(data_dir, tmp_path):
 @pytest.mark.parametrize("number", [2, 3, 5])
 def test_no_person_is_in_two_folds_and_every_row_is_held_once(data_dir, number):
     table = competition.load(data_dir)
-    dealt = folds.deal(table.train, number, 0.2)
-    assert set(dealt) == set(range(number))
+    assigned = folds.assign(table.train, number, 0.2)
+    assert set(assigned) == set(range(number))
     person = table.train.column("person")
-    assert all(len(set(dealt[person == each])) == 1 for each in set(person))
-    for fold in folds.split(table, dealt):
-        assert not set(fold.fit.column("person")) & set(fold.held.column("person"))
-        assert len(fold.fit) + len(fold.held) == len(table.train)
-        np.testing.assert_array_equal(table.train.column("file")[fold.where], fold.held.column("file"))
+    assert all(len(set(assigned[person == each])) == 1 for each in set(person))
+    for fold in folds.split(replace(table, fold_of_row=assigned)):
+        assert not set(fold.fit.column("person")) & set(fold.held_out.column("person"))
+        assert len(fold.fit) + len(fold.held_out) == len(table.train)
+        np.testing.assert_array_equal(table.train.column("file")[fold.held_out_index], fold.held_out.column("file"))
 
 
 def test_folds_are_stratified_over_people():
@@ -163,22 +164,22 @@ def test_folds_are_stratified_over_people():
     frame = pd.DataFrame(
         [(f"p{k:03d}", *cell) for k, cell in enumerate(cells) for _ in range(7)], columns=["person", "gender", "age"]
     )
-    dealt = folds.deal(Rows(frame), 5, 0.2)
-    counts = pd.crosstab(dealt, [frame["gender"], frame["age"]])
+    assigned = folds.assign(Rows(frame), 5, 0.2)
+    counts = pd.crosstab(assigned, [frame["gender"], frame["age"]])
     assert (counts == 70).all().all()
 
 
 @pytest.mark.parametrize(("share", "held"), [(0.002, 1), (0.2, 5), (0.5, 12), (0.999, 23)])
 def test_a_single_hold_out(data_dir, share, held):
     table = competition.load(data_dir)
-    dealt = folds.deal(table.train, 1, share)
-    assert set(dealt) == {-1, 0}
-    assert len(set(table.train.column("person")[dealt == 0])) == held
+    assigned = folds.assign(table.train, 1, share)
+    assert set(assigned) == {-1, 0}
+    assert len(set(table.train.column("person")[assigned == 0])) == held
 
 
 def test_more_folds_than_people_are_refused(data_dir):
     with pytest.raises(Refusal, match="--folds 25"):
-        folds.deal(competition.load(data_dir).train, 25, 0.2)
+        folds.assign(competition.load(data_dir).train, 25, 0.2)
 
 
 @pytest.mark.parametrize("number", [2, 3, 5])
@@ -188,4 +189,4 @@ def test_folds_of_very_few_people(number):
     frame = pd.DataFrame(
         {"person": [f"p{k}" for k in range(7)], "gender": [0, 1] * 3 + [0], "age": [20, 40, 60] * 2 + [20]}
     )
-    assert np.ptp(np.bincount(folds.deal(Rows(frame), number, 0.2))) <= 1
+    assert np.ptp(np.bincount(folds.assign(Rows(frame), number, 0.2))) <= 1

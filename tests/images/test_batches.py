@@ -9,9 +9,10 @@ import torch
 
 from core.data import age_filter, competition, resample
 from core.images import augment, decode, loader, store
+from core.images.decode import Framing
 from core.refusal import Refusal
 
-NAMES = augment.KEPT
+NAMES = augment.FINAL_RECIPE
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def copy(data_dir, tmp_path, monkeypatch):
 
 def opened(root, crop=(360, 200), scale=0.2, whole=False):
     table = competition.load(root)
-    return table.opened(store.open_store(table, crop, scale, whole))
+    return table.opened(store.open_store(table, Framing(crop, scale, whole)))
 
 
 def usual_way(path, crop, scale):
@@ -39,14 +40,14 @@ def test_the_store_holds_what_the_usual_way_gives(data_dir, crop, scale):
     for rows in (table.train, table.test):
         for at in (0, len(rows) // 2, len(rows) - 1):
             expected = usual_way(table.root / rows.column("file")[at], crop, scale)
-            np.testing.assert_array_equal(rows.pixels.centre(rows.column("pixel")[[at]])[0], expected)
+            np.testing.assert_array_equal(rows.store.centre_crops(rows.column("image_index")[[at]])[0], expected)
 
 
 def test_a_whole_frame_store_gives_the_same_centre_crops(data_dir):
     crop, whole = opened(data_dir, scale=1.0), opened(data_dir, scale=1.0, whole=True)
     which = np.arange(20)
-    assert whole.train.pixels.array.shape[1:3] == (512, 384)
-    np.testing.assert_array_equal(whole.train.pixels.centre(which), crop.train.pixels.centre(which))
+    assert whole.train.store.array.shape[1:3] == (512, 384)
+    np.testing.assert_array_equal(whole.train.store.centre_crops(which), crop.train.store.centre_crops(which))
 
 
 def test_held_rows_reach_the_net_exactly_as_they_are(data_dir):
@@ -83,9 +84,9 @@ def test_a_crop_larger_than_the_frame_is_refused(copy):
         opened(copy, crop=(600, 200))
 
 
-def batches(root, who="copies", workers=0, batch=16):
+def batches(root, augmented="copies", workers=0, batch=16):
     rows = resample.repeat(age_filter.apply(opened(root).train, old=58), "balance")
-    return loader.Loader(rows, batch, NAMES, who, workers)
+    return loader.Loader(rows, batch, NAMES, augmented, workers)
 
 
 def test_the_number_of_workers_changes_nothing(data_dir):
@@ -103,8 +104,8 @@ def test_seed_fold_phase_and_epoch_each_change_what_is_drawn(data_dir, place):
 
 def test_only_copies_are_augmented_and_every_batch_is_full(data_dir):
     made = batches(data_dir)
-    pixel, copy = made.rows.column("pixel"), made.rows.column("copy")
-    plain = {made.rows.pixels.array[at].tobytes() for at in pixel[~copy]}
+    pixel, copy = made.rows.column("image_index"), made.rows.column("copy")
+    plain = {made.rows.store.array[at].tobytes() for at in pixel[~copy]}
     assert copy.sum() > 8
     known = seen = 0
     for batch, labels in made.epoch((0, 0, 0, 0)):
@@ -119,7 +120,7 @@ def test_only_copies_are_augmented_and_every_batch_is_full(data_dir):
 
 def test_nobody_is_augmented_when_asked_for_none(data_dir):
     made = batches(data_dir, "none")
-    plain = {image.tobytes() for image in made.rows.pixels.array}
+    plain = {image.tobytes() for image in made.rows.store.array}
     assert all(
         image.tobytes() in plain for batch, _ in made.epoch((0, 0, 0, 0)) for image in batch.permute(0, 2, 3, 1).numpy()
     )
@@ -132,9 +133,9 @@ def test_a_batch_larger_than_the_fold_is_refused(data_dir):
 
 @pytest.mark.parametrize("name", augment.NAMES)
 def test_each_augmentation_gives_the_nets_size_and_follows_its_seed(data_dir, name):
-    frame = np.ascontiguousarray(opened(data_dir, scale=1.0, whole=True).train.pixels.array[0])
+    frame = np.ascontiguousarray(opened(data_dir, scale=1.0, whole=True).train.store.array[0])
     size = (360, 200)
-    image = frame if name == "random_crop" else np.ascontiguousarray(frame[decode.middle(frame.shape, size)])
+    image = frame if name == "random_crop" else np.ascontiguousarray(frame[decode.centre_crop(frame.shape, size)])
     made = augment.pipeline((name,), size)
     drawn = [augment.apply(made, image, seed) for seed in range(8)]
     assert all(each.shape == (*size, 3) and each.dtype == np.uint8 for each in drawn)
@@ -159,10 +160,10 @@ def test_random_crops_are_windows_of_the_frame_and_differ(data_dir):
     made = loader.Loader(rows, 8, ("random_crop",), "all", 0)
     crops = next(made.epoch((0, 0, 0, 0)))[0].permute(0, 2, 3, 1).numpy()
     assert crops.shape == (8, 72, 40, 3)
-    windows = np.lib.stride_tricks.sliding_window_view(rows.pixels.array, (72, 40), axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(rows.store.array, (72, 40), axis=(1, 2))
     found = [np.argwhere(windows[..., 0, 0][:, :, :, 0] == crop[0, 0, 0]) for crop in crops]
     assert all(
-        any((rows.pixels.array[n, top : top + 72, left : left + 40] == crop).all() for n, top, left in places)
+        any((rows.store.array[n, top : top + 72, left : left + 40] == crop).all() for n, top, left in places)
         for crop, places in zip(crops, found, strict=True)
     )
 

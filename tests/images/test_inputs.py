@@ -13,6 +13,7 @@ from torch import nn
 
 from core.data import competition, resample
 from core.images import augment, loader, store
+from core.images.decode import Framing
 from core.nets import backbones
 from tests.benchmarks import usual
 
@@ -44,10 +45,10 @@ class Through(nn.Module):
 def both_ways(root, normalise):
     """Every training image, plain, as ((images, labels) of our batches, (images, labels) of the usual way's)."""
     table = competition.load(root)
-    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP)).train, "none")
+    rows = resample.repeat(table.opened(store.open_store(table, Framing(usual.CROP))).train, "none")
     files = [str(root / file) for file in rows.column("file")]
     dataset = usual.Usual(files, rows.column("label"), np.zeros(len(rows), bool), normalise)
-    ours = list(loader.Loader(rows, 8, augment.KEPT, "none", 0).epoch((0, 0, 0, 0)))
+    ours = list(loader.Loader(rows, 8, augment.FINAL_RECIPE, "none", 0).epoch((0, 0, 0, 0)))
     theirs = list(usual.loader(dataset, 8, workers=0))
     return tuple([torch.cat(part) for part in zip(*way, strict=True)] for way in (ours, theirs))
 
@@ -83,8 +84,8 @@ def test_normalised_they_are_the_usual_tensors(mixed):
 def test_nothing_is_written_over_before_it_is_taken(data_dir, workers):
     """However far ahead the workers are, and when a batch is looked at only after the epoch."""
     table = competition.load(data_dir)
-    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP, 0.2)).train, "balance")
-    alone, shared = (loader.Loader(rows, 4, augment.KEPT, "copies", number) for number in (0, workers))
+    rows = resample.repeat(table.opened(store.open_store(table, Framing(usual.CROP, 0.2))).train, "balance")
+    alone, shared = (loader.Loader(rows, 4, augment.FINAL_RECIPE, "copies", number) for number in (0, workers))
     assert len(shared) > 2 * (workers * loader.AHEAD + 1)
     taken = []
     for made, _ in shared.epoch((0, 0, 0, 0)):
@@ -95,9 +96,9 @@ def test_nothing_is_written_over_before_it_is_taken(data_dir, workers):
 
 def test_an_epoch_that_is_given_up_leaves_no_worker(data_dir):
     table = competition.load(data_dir)
-    rows = resample.repeat(table.opened(store.open_store(table, usual.CROP, 0.2)).train, "none")
+    rows = resample.repeat(table.opened(store.open_store(table, Framing(usual.CROP, 0.2))).train, "none")
     before = set(psutil.Process().children())
-    epoch = loader.Loader(rows, 4, augment.KEPT, "all", 2).epoch((0, 0, 0, 0))
+    epoch = loader.Loader(rows, 4, augment.FINAL_RECIPE, "all", 2).epoch((0, 0, 0, 0))
     next(epoch)
     assert len(set(psutil.Process().children()) - before) == 2
     del epoch

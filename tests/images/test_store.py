@@ -13,16 +13,19 @@ import pytest
 
 from core.data import competition
 from core.images import decode, store
+from core.images.decode import Framing
 from tests.conftest import PROJECT
 
 #: Opens the store and says how many files it decoded for that.
 OPEN = """
 import sys
 from pathlib import Path
-from core import data, decode, images
+from core.data import competition
+from core.images import decode, store
+from core.images.decode import Framing
 prepare, decoded = decode.prepare, []
 decode.prepare = lambda file, *how: decoded.append(file) or prepare(file, *how)
-store.open_store(competition.load(Path(sys.argv[1])), (360, 200))
+store.open_store(competition.load(Path(sys.argv[1])), Framing((360, 200)))
 print(len(decoded))
 """
 
@@ -34,7 +37,7 @@ def copy(data_dir, tmp_path, monkeypatch):
 
 
 def opened(root, scale=0.2):
-    return store.open_store(competition.load(root), (360, 200), scale).array
+    return store.open_store(competition.load(root), Framing((360, 200), scale)).array
 
 
 def cached(root, pattern="pixels-*"):
@@ -57,7 +60,7 @@ def test_it_is_built_once_and_opened_ever_after(copy):
 def test_another_size_and_fewer_people_have_stores_of_their_own(copy):
     opened(copy)
     opened(copy, 0.3)
-    store.open_store(competition.load(copy, people=4), (360, 200), 0.2)
+    store.open_store(competition.load(copy, people=4), Framing((360, 200), 0.2))
     three = cached(copy)
     assert len(three) == 3
     opened(copy)
@@ -92,7 +95,7 @@ def test_a_file_of_the_same_size_that_was_written_again_is_noticed(copy):
 
 def test_kill_nine_while_it_is_built(copy):
     expected = np.stack(
-        [decode.prepare(copy / file, (360, 200)) for file in competition.load(copy).train.column("file")]
+        [decode.prepare(copy / file, Framing((360, 200))) for file in competition.load(copy).train.column("file")]
     )
     killed = opening(copy)
     while killed.poll() is None and not cached(copy, "*.building"):

@@ -8,10 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core import labels, places
-from core.flags import TAGS
+from core.flags import TAGS, PerTask, same
 from core.images import augment
 from core.launch import crossval
 from core.nets import losses, optim
+from core.recipe import build, parse
 from core.refusal import Refusal
 from core.training.kernel import load
 from tests.conftest import KERNELS, PROJECT
@@ -24,19 +25,20 @@ def kernel(name):
     return load(PROJECT / f"kernels/{name}/run.py")
 
 
-def net_of(name, *more):
+def net_of(name, **fields):
     torch.manual_seed(0)
-    return kernel(name).Net("test_efficientnet", "none", *more)
+    return kernel(name).Net(build(kernel(name).Recipe, {"backbone": "test_efficientnet", "weights": "none", **fields}))
 
 
 def step(path, rows, **fields):
     """One step of every phase; returns how far the weights moved."""
     module = load(path)
-    recipe = module.Recipe(
-        **{"backbone": "test_efficientnet", "weights": "none", "batch": 4, "workers": 0, "augment": "all", **fields}
+    recipe = build(
+        module.Recipe,
+        {"backbone": "test_efficientnet", "weights": "none", "batch": 4, "workers": 0, "augment": "all", **fields},
     )
     torch.manual_seed(0)
-    net = module.Net(recipe.backbone, recipe.weights).train()
+    net = module.Net(recipe).train()
     before = [weight.detach().clone() for weight in net.parameters()]
     for phase in module.plan(net, rows, recipe):
         batch, label = next(phase.loader.epoch((0, 0, 0, 0)))
@@ -45,7 +47,7 @@ def step(path, rows, **fields):
         loss = phase.loss(phase.forward(batch), label)
         loss.backward()
         optimizer.step()
-        optim.advance(schedule, loss.item())
+        optim.step_schedule(schedule, loss.item())
         assert torch.isfinite(loss)
     return sum((new.detach() - old).abs().sum().item() for new, old in zip(net.parameters(), before, strict=True))
 
@@ -63,8 +65,7 @@ CHOICES = [
 @pytest.mark.parametrize(("field", "value"), CHOICES, ids=lambda part: str(part))
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
 def test_every_choice_takes_a_step(path, rows, field, value):
-    if field == "augmentations" and not isinstance(load(path).Recipe().augmentations, str):
-        value = (value,)
+    value = [value] if field == "augmentations" else value
     assert step(path, rows, **{field: value}) > 0
 
 
@@ -113,7 +114,7 @@ def test_v3_answers_one_head_and_takes_any_order(rows):
 
 def test_v4_models_share_no_parameter_and_train_apart(rows):
     module, net = kernel("v4_separate"), net_of("v4_separate")
-    plan = module.plan(net, rows, module.Recipe(backbone="test_efficientnet", batch=4, workers=0))
+    plan = module.plan(net, rows, build(module.Recipe, {"backbone": "test_efficientnet", "batch": 4, "workers": 0}))
     owned = [{id(weight) for weight in phase.parameters} for phase in plan]
     assert sum(map(len, owned)) == len(set().union(*owned)) == len(list(net.parameters()))
     plan[0].loss(plan[0].forward(IMAGES), LABELS).backward()
@@ -132,19 +133,20 @@ def test_v4_models_share_no_parameter_and_train_apart(rows):
     ],
 )
 def test_v4_reads_a_value_for_each_task(field, text, found):
-    assert list(kernel("v4_separate").each(field, text).values()) == found
+    recipe = parse(kernel("v4_separate").Recipe, [f"--{field}", text])
+    assert list(getattr(recipe, field)) == found
 
 
 def test_v4_reads_the_flags_of_the_others_and_its_own():
-    from core import recipe
-
     flags = "--backbone mask=effb0,age=resnext50 --lr 1e-3 --augmentations flip,clahe --loss age=focal --optimizer sgd"
-    asked = recipe.parse(kernel("v4_separate").Recipe, flags.split())
-    assert (asked.lr, asked.augmentations, asked.backbone) == ("1e-3", "flip,clahe", "mask=effb0,age=resnext50")
-    alone = recipe.parse(kernel("v4_separate").Recipe, ["--tasks", "age", "--reuse", "v4_separate/effb0"])
+    asked = parse(kernel("v4_separate").Recipe, flags.split())
+    assert asked.lr == same(1e-3)
+    assert asked.augmentations == same(("flip", "clahe"))
+    assert asked.backbone == PerTask("effb0", "effb0", "resnext50")
+    alone = parse(kernel("v4_separate").Recipe, ["--tasks", "age", "--reuse", "v4_separate/effb0"])
     assert alone.tasks == ("age",)
     with pytest.raises(Refusal, match="must be one of"):
-        recipe.parse(kernel("v4_separate").Recipe, ["--optimizer", "age=adm"])
+        parse(kernel("v4_separate").Recipe, ["--optimizer", "age=adm"])
 
 
 @pytest.mark.parametrize("text", ["", "1", "1,2", "[[1]]", "[1]", "{a:1}", "a=b=c", "mask,,age", "nan", "(", "é"])
@@ -153,29 +155,30 @@ def test_no_flag_of_its_own_takes_a_kernel_down(path, text):
     """A kernel that reads flags itself must refuse what Fire makes of them: numbers, lists, dictionaries."""
     from dataclasses import fields
 
-    from core import recipe
-
     kind = load(path).Recipe
     for field in fields(kind):
         try:
-            recipe.parse(kind, [f"--{field.name}", text])
+            parse(kind, [f"--{field.name}", text])
         except Refusal:
             pass
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("line", "says"),
     [
-        ({"loss": "age=focl"}, "must be one of"),
-        ({"loss": "ages=focal"}, "names are mask, gender, age"),
-        ({"lr": "age=fast"}, "--lr fast: must be a number"),
-        ({"tasks": ("age",)}, "--tasks and --reuse go together"),
-        ({"reuse": "v4_separate/x"}, "--tasks and --reuse go together"),
+        ("--loss age=focl", "--loss focl: must be one of"),
+        ("--loss ages=focal", "--loss ages=focal: name mask, gender, age once each"),
+        ("--loss age=focal,age=weighted", "name mask, gender, age once each"),
+        ("--loss", "--loss needs a value"),
+        ("--lr age=fast", "--lr fast: must be a number"),
+        ("--lr age=0", "must be above 0"),
+        ("--tasks age", "--tasks and --reuse go together"),
+        ("--reuse v4_separate/x", "--tasks and --reuse go together"),
     ],
 )
-def test_v4_refuses_before_anything_runs(fields, says):
+def test_v4_refuses_before_anything_runs(line, says):
     with pytest.raises(Refusal, match=says):
-        kernel("v4_separate").Recipe(**fields)
+        parse(kernel("v4_separate").Recipe, line.split())
 
 
 def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
@@ -189,7 +192,7 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
         assert np.abs(new[2] - old[2]).max() > 1e-4
     (again.folder / "run.json").unlink()
     train(path, "--seed", "1", "--force", name="whole")
-    with pytest.raises(Refusal, match="an unfinished run with another state of the run that it reuses"):
+    with pytest.raises(Refusal, match="an unfinished run with another state of the run that --reuse names"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/whole", "--lr", "1e-2", name="again")
     with pytest.raises(Refusal, match="held out other rows than this run's"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/whole", "--folds", "3", name="other")
@@ -199,7 +202,6 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
 
 
 def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, data_dir, tmp_path):
-    from core import recipe
     from tests.conftest import tiny
 
     path = PROJECT / "kernels/v4_separate/run.py"
@@ -209,7 +211,7 @@ def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, data_di
     (other / "eval/info.csv").write_text("\n".join([head, *reversed(asked)]))
     words = tiny(other, "--tasks", "age", "--reuse", "v4_separate/whole", "--name", "turned")
     with pytest.raises(Refusal, match="v4_separate/whole: was trained on other images"):
-        crossval.train(str(path), recipe.parse(kernel("v4_separate").Recipe, words))
+        crossval.train(str(path), parse(kernel("v4_separate").Recipe, words))
 
 
 def test_v5_each_head_alone_moves_the_backbone():

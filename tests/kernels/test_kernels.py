@@ -11,6 +11,7 @@ import pytest
 from core import labels, recipe
 from core.data import competition
 from core.images import store
+from core.images.decode import Framing
 from core.training.kernel import load
 from tests.conftest import KERNELS, tiny
 
@@ -70,10 +71,10 @@ def test_it_leans_on_the_core_alone(path):
 def test_its_recipe_says_all_and_says_why(path):
     kind = load(path).Recipe
     fields = {field.name for field in dataclasses.fields(kind)}
-    assert issubclass(kind, recipe.Protocol)
+    assert issubclass(kind, recipe.Shared)
     assert kind.__dataclass_params__.frozen
     assert fields >= EVERYWHERE
-    own = fields - {field.name for field in dataclasses.fields(recipe.Protocol)}
+    own = fields - {field.name for field in dataclasses.fields(recipe.Shared)}
     node = next(
         node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"
     )
@@ -95,7 +96,7 @@ def test_it_trains_and_leaves_a_run(path, train):
 @pytest.fixture
 def opened(data_dir):
     table = competition.load(data_dir)
-    return table.opened(store.open_store(table, (360, 200), 0.15))
+    return table.opened(store.open_store(table, Framing((360, 200), 0.15)))
 
 
 @each_kernel
@@ -111,16 +112,16 @@ def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, data_dir, o
         loop, "fit", lambda net, plan, run, watch=None: trained.extend(phase.loader.rows for phase in plan)
     )
     monkeypatch.setattr(loop, "predict", lambda net, probs, rows, tta: predicted.append(rows))
-    fold = next(folds.split(opened, folds.deal(opened.train, 2, 0.2)))
+    fold = folds.split(dataclasses.replace(opened, fold_of_row=folds.assign(opened.train, 2, 0.2)))[0]
     load(path).fit_fold(asked, opened, fold, None)
-    held = set(fold.held.column("person"))
+    held = set(fold.held_out.column("person"))
     assert trained
     for rows in trained:
         assert not held & set(rows.column("person"))
         assert rows.column("copy").any()
-    assert predicted == [fold.held, opened.test]
-    true = labels.age_group(fold.held.column("age"))
-    np.testing.assert_array_equal(fold.held.column("label") % 3, true)
+    assert predicted == [fold.held_out, opened.test]
+    true = labels.age_group(fold.held_out.column("age"))
+    np.testing.assert_array_equal(fold.held_out.column("label") % 3, true)
 
 
 def own_lines(path):

@@ -18,7 +18,8 @@ from core import disk, places
 from core.launch import cluster as clusters
 from core.launch import jobs, sweep
 from core.refusal import Refusal
-from core.runs import provenance, reader, writer
+from core.runs import foldrun, provenance, reader
+from core.training.kernel import load
 from tests.conftest import PROJECT, tiny
 
 V5 = PROJECT / "kernels/v5_multitask/run.py"
@@ -118,7 +119,7 @@ def test_a_cluster_that_loses_a_worker_half_way_ends_with_the_bytes_of_a_run_wit
         def half_way():
             assert command.poll() is None, (tmp_path / "out").read_text()
             theirs = [fold for fold, holder in holders(folder).items() if parent(holder) == lost.pid]
-            return theirs and writer.foldrun.read_log(folder / "folds" / theirs[0]) and theirs[0]
+            return theirs and foldrun.read_log(folder / "folds" / theirs[0]) and theirs[0]
 
         fold = wait_for(half_way)
         holder = holders(folder)[fold]
@@ -134,7 +135,7 @@ def test_a_cluster_that_loses_a_worker_half_way_ends_with_the_bytes_of_a_run_wit
     np.testing.assert_array_equal(spread.oof, straight.oof)
     np.testing.assert_array_equal(spread.test, straight.test)
     for name in ("0", "1"):
-        assert [row["epoch"] for row in writer.foldrun.read_log(folder / "folds" / name)] == [0, 1, 2]
+        assert [row["epoch"] for row in foldrun.read_log(folder / "folds" / name)] == [0, 1, 2]
         assert disk.digest(folder / f"folds/{name}/model.safetensors") == disk.digest(
             straight.folder / f"folds/{name}/model.safetensors"
         )
@@ -154,7 +155,7 @@ def test_a_refusal_of_a_worker_is_the_commands_and_a_worker_trains_whole_runs(
     straight = train(V5, name="straight")
     table = tmp_path / "sweep.csv"
     table.write_text("kernel,name\nv5_multitask,straight|swept\n")
-    sweep.main(table, sweep.Options(cluster=cluster.address), tiny(data_dir))
+    sweep.sweep(table, sweep.Options(cluster=cluster.address), tiny(data_dir))
     np.testing.assert_array_equal(reader.load("v5_multitask/swept").oof, straight.oof)
     assert "v5_multitask/swept  fold 2/2  joint 1/1" in capsys.readouterr().out
     with pytest.raises(Refusal, match="--jobs 2: is for this machine alone"):
@@ -165,8 +166,9 @@ def test_a_worker_without_the_project_is_told_what_to_do(cluster, tmp_path, monk
     monkeypatch.setattr(clusters, "WORKER_SECONDS", 1)
     with pytest.raises(Refusal, match=f"has no worker; start one with dask worker {cluster.address}"):
         clusters.reach(cluster.address)
-    (tmp_path / "another/core").mkdir(parents=True)
-    (tmp_path / "another/core/__init__.py").touch()
+    for folder in ("core", "core/runs"):
+        (tmp_path / "another" / folder).mkdir(parents=True)
+        (tmp_path / "another" / folder / "__init__.py").touch()
     (tmp_path / "another/core/runs/provenance.py").write_text("import dask_that_is_not_installed\n")
     cluster.workers("--no-nanny", project=tmp_path / "another")
     with pytest.raises(
@@ -185,9 +187,9 @@ def test_a_worker_with_another_version_is_refused(cluster, monkeypatch):
     with pytest.raises(Refusal, match=says):
         clusters.reach(cluster.address)
     # and one that joins later refuses what it is ordered to do
-    order = jobs.whole_run(V5, {"data": "nowhere"}, 1)
+    job = jobs.whole_run(V5, load(V5).Recipe(data="nowhere"), 1)
     with pytest.raises(Refusal, match=says):
-        jobs.checked(jobs.carry_out(0, order))
+        jobs.check(jobs.run_job(0, job))
 
 
 @pytest.mark.parametrize(

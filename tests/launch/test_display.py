@@ -18,19 +18,19 @@ def test_lines_are_printed_once_in_order_and_a_fold_that_is_given_on_starts_anew
     folders = [tmp_path / "folds/0", tmp_path / "folds/1"]
     for folder in folders:
         folder.mkdir(parents=True)
-    (folders[0] / foldrun.NOTE).write_text("what a killed run left")
+    (folders[0] / foldrun.PROGRESS).write_text("what a killed run left")
     shown = display.Display({tmp_path / "folds": "run  "})
-    assert not (folders[0] / foldrun.NOTE).exists()
+    assert not (folders[0] / foldrun.PROGRESS).exists()
     with shown:
-        first, second = (foldrun.Note(folder, "fold", 0, 100) for folder in folders)
+        first, second = (foldrun.ProgressFile(folder, "fold", 0, 100) for folder in folders)
         first.write("a 1")
         shown.write("between")
         second.write("b 1")
         first.write("a 2")
         shown.write("between")
-        again = foldrun.Note(folders[0], "fold", 20, 100)
+        again = foldrun.ProgressFile(folders[0], "fold", 20, 100)
         again.write("a 2")
-        (folders[1] / foldrun.NOTE).write_text('{"half')
+        (folders[1] / foldrun.PROGRESS).write_text('{"half')
     said = capsys.readouterr().out.splitlines()
     assert said == ["run  a 1", "between", "run  a 2", "run  b 1", "between", "run  a 2"]
     assert not list(tmp_path.rglob(".*"))
@@ -39,15 +39,15 @@ def test_lines_are_printed_once_in_order_and_a_fold_that_is_given_on_starts_anew
 def test_a_note_is_renewed_once_a_second_at_most(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(foldrun.time, "monotonic", lambda: now[0])
-    note = foldrun.Note(tmp_path, "fold 1/2", 8, 100)
+    note = foldrun.ProgressFile(tmp_path, "fold 1/2", 8, 100)
     done = []
     for _ in range(10):
         now[0] += 0.3
         note.update(8)
-        done.append(json.loads((tmp_path / foldrun.NOTE).read_text())["done"])
+        done.append(json.loads((tmp_path / foldrun.PROGRESS).read_text())["done"])
     assert done == [8, 8, 8, 40, 40, 40, 40, 72, 72, 72]
     note.close()
-    assert json.loads((tmp_path / foldrun.NOTE).read_text())["done"] == 88
+    assert json.loads((tmp_path / foldrun.PROGRESS).read_text())["done"] == 88
 
 
 def test_two_jobs_share_a_terminal_and_find_what_one_does(train, data_dir, home, tmp_path):

@@ -72,7 +72,7 @@ def test_a_row_stands_for_all_combinations_and_an_empty_cell_for_the_default(tab
 def test_whatever_is_wrong_is_one_line_that_names_line_and_flag(table, home, lines, says):
     file = table(*lines)
     with pytest.raises(Refusal, match=says) as refused:
-        sweep.main(file, sweep.Options(), ["--folds", "3"])
+        sweep.sweep(file, sweep.Options(), ["--folds", "3"])
     assert "\n" not in str(refused.value)
     assert str(file) in str(refused.value)
     assert not places.runs().exists()
@@ -117,6 +117,6 @@ def test_one_refused_run_does_not_stop_the_others_and_the_finished_stay(table, t
     swept = reader.load("v5_multitask/swept")
     np.testing.assert_array_equal(swept.oof, direct.oof)
     np.testing.assert_array_equal(swept.test, direct.test)
-    assert swept.about["recipe"] == direct.about["recipe"]
+    assert swept.manifest["recipe"] == direct.manifest["recipe"]
     assert not list(places.runs().rglob(".*"))
     assert not (places.runs() / "v5_multitask/broken").exists()

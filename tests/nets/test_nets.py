@@ -86,7 +86,7 @@ def rates(name, losses_seen):
     for loss in losses_seen:
         seen.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        optim.advance(made, loss)
+        optim.step_schedule(made, loss)
     return seen
 
 

@@ -10,7 +10,7 @@ from core.refusal import Refusal
 
 
 def draw(out, **options):
-    make.main(make.Options(out=str(out), **{"people": 6, "eval_people": 2, **options}))
+    make.make(make.Options(out=str(out), **{"people": 6, "eval_people": 2, **options}))
     return {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
@@ -33,7 +33,7 @@ def test_the_answers_are_hidden_and_true(data_dir):
 
 
 def test_the_mix_is_that_of_the_real_data_set():
-    made = population.imagined(2700, population.ELDERLY, np.random.default_rng(0))
+    made = population.drawn(2700, population.ELDERLY, np.random.default_rng(0))
     ages = np.array([who.age for who in made])
     assert abs(sum(who.female for who in made) - 1658) <= 2
     for group, count in enumerate((1281, 1227, 192)):

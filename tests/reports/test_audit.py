@@ -79,7 +79,7 @@ def test_wrong_labels_come_first_and_the_file_sets_exactly_them_right(harmed, ho
 def test_a_kernel_trains_with_the_file(harmed, home, command):
     root, frame, truth, _ = harmed
     finish("k/audited", frame, says(truth, 0.97))
-    audit.main("k/audited", audit.Options(data=str(root)))
+    audit.audit("k/audited", audit.Options(data=str(root)))
     file = home / "runs/k/audited/audit/fixes.csv"
     done = command(
         "kernels/v5_multitask/run.py", *tiny(root, "--fix-labels", str(file), "--folds", "1", "--name", "mended")
@@ -87,10 +87,10 @@ def test_a_kernel_trains_with_the_file(harmed, home, command):
     assert done.returncode == 0, done.stderr
     mended = reader.load("v5_multitask/mended")
     np.testing.assert_array_equal(mended.rows["label"], truth)
-    assert sum(note.startswith(label_errors.FIX) for note in mended.about["notes"]) == 3
+    assert sum(note.startswith(label_errors.FIX) for note in mended.manifest["notes"]) == 3
     # the labels are right, and stay so in the file that an audit of this run writes
-    finish("k/again", mended.rows, says(truth, 0.97), notes=mended.about["notes"])
-    audit.main("k/again", audit.Options(data=str(root)))
+    finish("k/again", mended.rows, says(truth, 0.97), notes=mended.manifest["notes"])
+    audit.audit("k/again", audit.Options(data=str(root)))
     np.testing.assert_array_equal(
         competition.load(root, str(home / "runs/k/again/audit/fixes.csv")).train.column("label"), truth
     )
@@ -99,7 +99,7 @@ def test_a_kernel_trains_with_the_file(harmed, home, command):
 def test_where_nothing_is_doubted_the_file_has_its_header_alone(data_dir, home, capsys):
     table = competition.load(data_dir, "none")
     finish("k/sure", table.train.frame, says(table.train.column("label")))
-    audit.main("k/sure", audit.Options(data=str(data_dir)))
+    audit.audit("k/sure", audit.Options(data=str(data_dir)))
     file = places.runs() / "k/sure/audit/fixes.csv"
     assert file.read_text() == HEADER
     again = competition.load(data_dir, str(file))
@@ -111,10 +111,10 @@ def test_where_nothing_is_doubted_the_file_has_its_header_alone(data_dir, home, 
 def test_without_photographs_the_tables_are_written_and_an_old_sheet_goes(data_dir, home, capsys, tmp_path):
     table = competition.load(data_dir, "none")
     finish("k/sure", table.train.frame, says(table.train.column("label")))
-    audit.main("k/sure", audit.Options(data=str(data_dir)))
+    audit.audit("k/sure", audit.Options(data=str(data_dir)))
     folder = places.runs() / "k/sure/audit"
     assert sorted(path.name for path in folder.iterdir()) == ["fixes.csv", "images.csv", "sheet.png"]
-    audit.main("k/sure", audit.Options(data=str(tmp_path / "nowhere")))
+    audit.audit("k/sure", audit.Options(data=str(tmp_path / "nowhere")))
     assert sorted(path.name for path in folder.iterdir()) == ["fixes.csv", "images.csv"]
     assert "no sheet.png" in capsys.readouterr().out
 
@@ -202,7 +202,7 @@ def test_odd_names_and_rows_that_no_fold_held(home, tmp_path):
     oof = says(labels.label(frame["mask"], 1 - frame["gender"], labels.age_group(frame["age"])).to_numpy(), 0.95)
     oof[14:] = np.nan
     finish("k/odd", frame, oof)
-    audit.main("k/odd", audit.Options(data=str(tmp_path)))
+    audit.audit("k/odd", audit.Options(data=str(tmp_path)))
     assert sorted(row["path"] for row in written("k/odd")) == ["0012", 'an "odd", name']
     mended, told = fixes.apply(frame, str(places.runs() / "k/odd/audit/fixes.csv"))
     assert len(told) == 2

@@ -16,9 +16,9 @@ from core import disk, places, recipe
 from core.launch import crossval, predict
 from core.refusal import Refusal
 from core.reports import listing
-from core.runs import provenance, reader, writer
+from core.runs import foldrun, provenance, reader, writer
 from core.training import loop
-from core.training.device import device as find_device
+from core.training.device import find as find_device
 from core.training.fold import SMOKE_PEOPLE, prepared
 from core.training.kernel import load
 from tests.conftest import PROJECT, tiny
@@ -38,7 +38,7 @@ def test_a_run_holds_what_it_promises(train, data_dir):
         np.testing.assert_array_equal(run.oof[run.rows["fold"] == fold], held)
         assert (run.folder / f"folds/{fold}/model.safetensors").is_file()
         assert not (run.folder / f"folds/{fold}/checkpoint.pt").exists()
-        (row,) = writer.foldrun.read_log(run.folder / f"folds/{fold}")
+        (row,) = foldrun.read_log(run.folder / f"folds/{fold}")
         assert set(row) == {
             "fold",
             "phase",
@@ -50,8 +50,8 @@ def test_a_run_holds_what_it_promises(train, data_dir):
             "seconds",
             "images_per_second",
         }
-    assert run.about["scores"]["people"] == 24
-    assert run.about["classes"][8] == "wrong male 60+"
+    assert run.manifest["scores"]["people"] == 24
+    assert run.manifest["classes"][8] == "wrong male 60+"
     assert (run.folder / "run.py").read_text() == V5.read_text()
     assert {path.name for path in (run.folder / "report").iterdir()} == {
         f"{name}.png" for name in ("curves", "confusion_18", "confusion_parts", "accuracy_by_age", "worst_mistakes")
@@ -66,12 +66,12 @@ def test_saved_weights_predict_what_the_run_says(train, data_dir):
     run = train()
     kernel = load(V5)
     asked = recipe.parse(kernel.Recipe, tiny(data_dir))
-    table, dealt = prepared(asked)
-    net = kernel.Net("test_efficientnet", "none")
+    table = prepared(asked)
+    net = kernel.Net(asked)
     net.load_state_dict(load_file(run.folder / "folds/0/model.safetensors"))
     net.to(memory_format=torch.channels_last)
-    held = table.train.take(np.flatnonzero(dealt == 0))
-    np.testing.assert_allclose(loop.predict(net, kernel.probs, held), run.oof[dealt == 0], atol=1e-5)
+    held = table.train.take(np.flatnonzero(table.fold_of_row == 0))
+    np.testing.assert_allclose(loop.predict(net, kernel.probs, held), run.oof[table.fold_of_row == 0], atol=1e-5)
 
 
 def test_the_same_recipe_gives_the_same_bytes_and_another_seed_does_not(train):
@@ -87,7 +87,7 @@ def test_the_same_recipe_gives_the_same_bytes_and_another_seed_does_not(train):
 def test_a_single_hold_out_leaves_the_other_rows_nan(train):
     run = train(V5, "--folds", "1", "--val-ratio", "0.002")
     assert (~np.isnan(run.oof[:, 0])).sum() == 7
-    assert run.about["scores"] is None
+    assert run.manifest["scores"] is None
     assert not np.isnan(run.test).any()
 
 
@@ -105,7 +105,7 @@ def test_an_unfinished_run_started_otherwise_is_refused_with_the_field(train, ho
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "end", stop)
+        patch.setattr(writer.RunWriter, "end", stop)
         with pytest.raises(KeyboardInterrupt):
             train()
     with pytest.raises(Refusal, match="is not finished"):
@@ -116,7 +116,7 @@ def test_an_unfinished_run_started_otherwise_is_refused_with_the_field(train, ho
         patch.setattr(provenance, "sources", lambda file: {"core/training/loop.py": "changed"})
         with pytest.raises(Refusal, match=r"another core/\w+\.py than the present one"):
             train()
-    assert train().about["recipe"]["lr"] == 3e-5
+    assert train().manifest["recipe"]["lr"] == 3e-5
 
 
 def test_a_run_stopped_between_the_two_moves_of_a_swap_is_put_back(train):
@@ -167,9 +167,7 @@ def test_killed_runs_end_with_the_bytes_of_one_that_never_was(train, data_dir, h
     resumed = train(V5, "--epochs", "2", name="killed")
     np.testing.assert_array_equal(resumed.oof, straight.oof)
     np.testing.assert_array_equal(resumed.test, straight.test)
-    epochs = [
-        (row["fold"], row["epoch"]) for fold in (0, 1) for row in writer.foldrun.read_log(folder / f"folds/{fold}")
-    ]
+    epochs = [(row["fold"], row["epoch"]) for fold in (0, 1) for row in foldrun.read_log(folder / f"folds/{fold}")]
     assert epochs == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
@@ -202,7 +200,7 @@ def test_smoke_runs_are_tiny_and_replaced(train, home, data_dir):
     for _ in range(2):
         crossval.train(str(V5), asked)
     run = reader.load("v5_multitask/test_efficientnet-weightsnone-smoke")
-    assert run.about["scores"]["people"] <= SMOKE_PEOPLE
+    assert run.manifest["scores"]["people"] <= SMOKE_PEOPLE
 
 
 @pytest.mark.parametrize(
@@ -283,7 +281,7 @@ def test_a_report_that_cannot_be_drawn_does_not_lose_the_run(train, monkeypatch,
     from core.reports import plots
 
     monkeypatch.setattr(plots, "curves", lambda _: 1 / 0)
-    assert train().about["scores"]["people"] == 24
+    assert train().manifest["scores"]["people"] == 24
     assert "the report was not drawn: division by zero" in capsys.readouterr().err
 
 
@@ -310,7 +308,7 @@ def test_a_finished_run_predicts_a_folder_as_it_did_its_test_images(train, data_
     """Also where training cropped the whole, shrunken frame at random, and where the run saw mirror images."""
     run = train(PROJECT / f"kernels/{kernel}/run.py", *flags)
     out = home / "probs.csv"
-    predict.main(run.name, predict.Options(images=str(data_dir / "eval/images"), out=str(out)))
+    predict.predict(run.name, predict.Options(images=str(data_dir / "eval/images"), out=str(out)))
     frame = pd.read_csv(out).set_index("file").loc[run.test_ids]
     np.testing.assert_allclose(frame.iloc[:, 1:].to_numpy(), run.test, atol=2e-5)
 
@@ -332,11 +330,12 @@ def test_mirrored_views_are_averaged(train, data_dir):
     plain, both = train(name="plain"), train(V5, "--tta", "flip", name="both")
     assert (plain.oof != both.oof).any()
     kernel = load(V5)
-    table, _ = prepared(kernel.Recipe(**vars(recipe.parse(kernel.Recipe, tiny(data_dir)))))
+    asked = recipe.parse(kernel.Recipe, tiny(data_dir))
+    table = prepared(asked)
     torch.manual_seed(0)
-    net = kernel.Net("test_efficientnet", "none")
-    flipped = dataclasses.replace(table.test.pixels, array=table.test.pixels.array[:, :, ::-1])
+    net = kernel.Net(asked)
+    flipped = dataclasses.replace(table.test.store, array=table.test.store.array[:, :, ::-1])
     views = [
-        loop.predict(net, kernel.probs, rows) for rows in (table.test, dataclasses.replace(table.test, pixels=flipped))
+        loop.predict(net, kernel.probs, rows) for rows in (table.test, dataclasses.replace(table.test, store=flipped))
     ]
     np.testing.assert_allclose(loop.predict(net, kernel.probs, table.test, "flip"), np.mean(views, 0), atol=1e-6)

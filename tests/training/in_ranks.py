@@ -12,7 +12,9 @@ import torch
 
 from core.data import competition, resample
 from core.images import store
+from core.images.decode import Framing
 from core.nets import optim
+from core.recipe import build
 from core.training import ranks, step
 from core.training.kernel import load
 
@@ -23,9 +25,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 def moved(path: Path, rows, alone: bool) -> torch.Tensor:
     """All weights after a step of each phase of the kernel's plan, in one long vector."""
     module = load(path)
-    recipe = module.Recipe(backbone="test_efficientnet", weights="none", batch=8, workers=0)
+    recipe = build(module.Recipe, {"backbone": "test_efficientnet", "weights": "none", "batch": 8, "workers": 0})
     torch.manual_seed(0)
-    net = module.Net(recipe.backbone, recipe.weights).eval()  # batch statistics would be those of the share
+    net = module.Net(recipe).eval()  # batch statistics would be those of the share
     for phase in module.plan(net, rows, recipe):
         phase = replace(phase, optimizer=optim.optimizer("sgd", 0.1))
         optimizer = phase.optimizer(phase.parameters)
@@ -36,7 +38,9 @@ def moved(path: Path, rows, alone: bool) -> torch.Tensor:
 
 def rows_of(root: str):
     table = competition.load(Path(root))
-    return resample.repeat(table.opened(store.open_store(table, (360, 200), 0.15, whole=True)).train, "balance")
+    return resample.repeat(
+        table.opened(store.open_store(table, Framing((360, 200), 0.15, whole=True))).train, "balance"
+    )
 
 
 def threads() -> int:
@@ -45,19 +49,19 @@ def threads() -> int:
 
 
 if __name__ == "__main__":
-    with ranks.joined():
+    with ranks.process_group():
         assert ranks.world() == 2
         rows = rows_of(sys.argv[1])
         for path in sorted(PROJECT.glob("kernels/*/run.py")):
             torch.testing.assert_close(moved(path, rows, alone=False), moved(path, rows, alone=True))
-            if ranks.first():
+            if ranks.is_first():
                 print(path.parent.name)
         for number in (0, 1, 2, 7):
             whole = torch.arange(number * 3.0).reshape(number, 3)
             assert torch.equal(ranks.gather(whole[ranks.rows(number)], number), whole)
         assert ranks.mean(torch.tensor(float(ranks.rank()))).item() == 0.5
         mine = [torch.full((2,), ranks.rank() + 5)]
-        ranks.agree(mine)
+        ranks.broadcast_buffers(mine)
         assert mine[0].tolist() == [5, 5]
         inside = threads()
     # those that may hold a tensor are gone, or one of them could abort a process that is done

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -14,6 +15,7 @@ import torch
 from core import places
 from core.data import competition, folds, resample
 from core.images import loader, store
+from core.images.decode import Framing
 from core.launch.predict import networks
 from core.refusal import Refusal
 from core.runs import foldrun, reader
@@ -57,14 +59,16 @@ def test_a_run_of_two_ranks_is_a_run(torchrun, data_dir, home):
     assert out.count("wrote ") == 1
     assert out.count("joint 1/1") == 2  # a line for each fold, from rank 0 alone
     run = reader.load("v5_multitask/two")
-    assert run.about["machine"]["ranks"] == 2
+    assert run.manifest["machine"]["ranks"] == 2
     assert not list(run.folder.rglob("*.lock")) + list(run.folder.rglob("*.tmp")) + list(run.folder.rglob("*.pt"))
     # each row once and in order: what one process finds with the weights of the two
     table = competition.load(data_dir)
-    table = table.opened(store.open_store(table, (360, 200), 0.15))
+    table = table.opened(store.open_store(table, Framing((360, 200), 0.15)))
     probs = load(PROJECT / V5).probs
-    for fold, net in zip(folds.split(table, run.rows["fold"].to_numpy()), networks(run), strict=True):
-        np.testing.assert_allclose(run.oof[fold.where], loop.predict(net, probs, fold.held), atol=1e-5)
+    for fold, net in zip(
+        folds.split(replace(table, fold_of_row=run.rows["fold"].to_numpy())), networks(run), strict=True
+    ):
+        np.testing.assert_allclose(run.oof[fold.held_out_index], loop.predict(net, probs, fold.held_out), atol=1e-5)
         held = reader.fold_test(run, fold.number)
         np.testing.assert_allclose(held, loop.predict(net, probs, table.test), atol=1e-5)
 
@@ -85,7 +89,7 @@ def test_a_dead_rank_ends_the_run_and_one_process_goes_on(torchrun, data_dir, ho
     assert not (folder / "run.json").exists()
     assert foldrun.read_log(folder / "folds/0")
     run = train(PROJECT / V5, *epochs)
-    assert run.about["machine"]["ranks"] == 1
+    assert run.manifest["machine"]["ranks"] == 1
     for fold in range(2):
         assert [row["epoch"] for row in foldrun.read_log(run.folder / f"folds/{fold}")] == [0, 1, 2]
 
@@ -116,7 +120,7 @@ def test_jobs_and_ranks_do_not_mix(monkeypatch, train, home):
 @pytest.mark.parametrize("world", [2, 4])
 def test_the_shares_of_an_epoch_are_the_epoch(data_dir, world, who, workers):
     table = competition.load(data_dir)
-    table = table.opened(store.open_store(table, (360, 200), 0.15))
+    table = table.opened(store.open_store(table, Framing((360, 200), 0.15)))
     rows = resample.repeat(table.train, "elderly")
     batches = loader.Loader(rows, 8, ("brightness_contrast", "flip", "shift_scale_rotate"), who, workers)
     key = (0, 1, 0, 2)
@@ -127,7 +131,7 @@ def test_the_shares_of_an_epoch_are_the_epoch(data_dir, world, who, workers):
             assert torch.equal(torch.cat([share[at] for share in shares]), whole[at])
 
 
-def test_rows_are_dealt_whole_and_evenly(monkeypatch):
+def test_rows_are_shared_whole_and_evenly(monkeypatch):
     for world in (1, 2, 3, 8):
         monkeypatch.setattr(ranks, "world", lambda world=world: world)
         for number in (0, 1, 5, 18900):

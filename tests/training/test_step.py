@@ -7,8 +7,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from core.images.prefetch import ahead
+from core.images.prefetch import prefetch
 from core.nets import losses, optim
+from core.recipe import build
 from core.training import step
 from core.training.kernel import load
 from tests.conftest import KERNELS, PROJECT
@@ -23,8 +24,11 @@ def planned(path, rows, **fields):
     """A net in training mode and its plan."""
     module = load(path)
     torch.manual_seed(0)
-    recipe = module.Recipe(backbone="test_efficientnet", weights="none", batch=8, workers=0, augment="none", **fields)
-    net = module.Net(recipe.backbone, recipe.weights).train()
+    recipe = build(
+        module.Recipe,
+        {"backbone": "test_efficientnet", "weights": "none", "batch": 8, "workers": 0, "augment": "none", **fields},
+    )
+    net = module.Net(recipe).train()
     return net, module.plan(net, rows, recipe)
 
 
@@ -38,7 +42,7 @@ def taught(net, phase, device, make=step.make):
     net.to(device=device, memory_format=torch.channels_last)
     learn = make(net, phase, phase.optimizer(phase.parameters), device)
     given = batches(phase)
-    for images_, labels in ahead(given, device):
+    for images_, labels in prefetch(given, device):
         learn(images_, labels)
     return {name: tensor.cpu() for name, tensor in net.state_dict().items()}, learn.mean(len(given))
 
@@ -81,7 +85,7 @@ def test_batches_arrive_whole_and_in_order_and_the_last_may_be_smaller(device):
     given = [(torch.randint(0, 256, (size, 5, 4, 3), dtype=torch.uint8).permute(0, 3, 1, 2),) for size in sizes]
     busy = torch.randn(2000, 2000, device=device) if device == GPU else torch.zeros(1)
     seen = []
-    for (images_,) in ahead(iter(given), device):
+    for (images_,) in prefetch(iter(given), device):
         assert images_.device.type == device.type
         assert images_.is_contiguous(memory_format=torch.channels_last)
         for _ in range(30 if device == GPU else 0):
@@ -93,7 +97,7 @@ def test_batches_arrive_whole_and_in_order_and_the_last_may_be_smaller(device):
 
 
 def test_no_batch_is_no_batch():
-    assert list(ahead([], CPU)) == []
+    assert list(prefetch([], CPU)) == []
 
 
 @on_each_device
@@ -161,7 +165,7 @@ def test_what_a_gpu_saved_goes_on_on_a_cpu(name):
     if "fused" in state["param_groups"][0]:
         state["param_groups"][0]["fused"] = True
     again = optim.optimizer(name, 0.1)([weights[0]])
-    optim.go_on(again, state)
+    optim.load_state(again, state)
     assert not again.param_groups[0].get("fused")
     again.step()
     made[1].step()

@@ -11,6 +11,7 @@ import pytest
 
 from core import disk, places, score
 from core.refusal import Refusal
+from core.reports import listing
 from ensembles.voting import ensemble, expression, hard, run, soft, submission, submit
 from submissions.compare import leaderboard
 from tests.conftest import PROJECT
@@ -101,11 +102,11 @@ def test_the_shell_takes_a_vote_and_writes_it_only_if_it_has_a_name(three, home,
     assert not places.submissions().exists()
     assert command("-m", "ensembles.voting", text, "--name", "tonight").returncode == 0
     loaded = submission.load("tonight")
-    assert loaded.about["expression"] == 'hard(2 * soft(run("k/a"), run("k/b")), run("k/c"))'
+    assert loaded.manifest["expression"] == 'hard(2 * soft(run("k/a"), run("k/b")), run("k/c"))'
     asked = hard(2 * soft(*three[:2]), three[2])
     np.testing.assert_array_equal(loaded.test, asked.probs("test").argmax(1))
     np.testing.assert_array_equal(loaded.oof, asked.probs("oof").argmax(1))
-    assert set(loaded.about["members"]) == {"k/a", "k/b", "k/c"}
+    assert set(loaded.manifest["members"]) == {"k/a", "k/b", "k/c"}
 
 
 @pytest.mark.parametrize(
@@ -224,13 +225,13 @@ def test_paired_differences():
     noisy = np.where(rng.random(700) < 0.3, rng.integers(0, 18, 700), true)
     same = score.paired(true, noisy, noisy, people)
     assert (same["difference"], same["low"], same["high"], same["better"]) == (0, 0, 0, 0.5)
-    assert score.verdict(same["better"]) == "can't tell"
+    assert listing.verdict(same["better"]) == "can't tell"
     ahead = score.paired(true, true, noisy, people)
     behind = score.paired(true, noisy, true, people)
     assert ahead["difference"] == -behind["difference"] == 1 - score.macro_f1(true, noisy)
     assert (ahead["better"], behind["better"]) == (1, 0)
-    assert score.verdict(ahead["better"]).startswith("better with")
-    assert score.verdict(behind["better"]).startswith("worse with")
+    assert listing.verdict(ahead["better"]).startswith("better with")
+    assert listing.verdict(behind["better"]).startswith("worse with")
     some = np.where(np.arange(700) < 350, -1, noisy)
     assert score.paired(true, true, some, people)["people"] == 50
 
