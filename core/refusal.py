@@ -12,6 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable
+from types import TracebackType
 from typing import NoReturn
 
 #: What only the user can mend about a place; whatever else the system refuses may be a fault of ours.
@@ -36,20 +37,26 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str, form: str = "{
     return f"did you mean {form.format(near[0])}?" if near else otherwise
 
 
-def _refuse(what: str) -> NoReturn:
-    """Say it in one line, whatever a name or a value holds."""
-    print(f"{sys.argv[0]}: " + r"\n".join(what.splitlines()), file=sys.stderr)
+def command() -> str:
+    """The command that was typed, without its flags: "python FILE", or "python -m MODULE"."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else f"python {sys.argv[0]}"
+
+
+def _refuse(reason: str) -> NoReturn:
+    """Print it in one line, whatever a name or a value holds."""
+    print(f"{command()}: " + r"\n".join(reason.splitlines()), file=sys.stderr)
     sys.exit(2)
 
 
-def _one_line(kind, error, trace) -> None:
-    if issubclass(kind, Refusal):
+def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, Refusal):
         _refuse(str(error))
-    if issubclass(kind, OSError) and error.errno in PLACES:
+    if isinstance(error, OSError) and error.errno in PLACES:
         _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); mend it or name another place")
-    if issubclass(kind, BrokenPipeError):  # whoever read the output has read enough, as in `… | head`
+    if isinstance(error, BrokenPipeError):  # whoever read the output has read enough, as in `… | head`
         os._exit(141)
-    if issubclass(kind, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
     sys.__excepthook__(kind, error, trace)
