@@ -1,7 +1,10 @@
 """The shape of the house: which folder may import which, and what every file keeps to."""
 
 import ast
+import configparser
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -108,8 +111,6 @@ def test_imports_run_one_way(path):
     ],
 )
 def test_an_import_in_the_wrong_direction_is_found(path, line):
-    from pathlib import Path
-
     assert list(forbidden(Path(path), line))
 
 
@@ -160,3 +161,81 @@ def test_each_folder_of_core_is_declared_and_has_three_to_nine_files():
             assert (folder / "__init__.py").is_file()
     assert len(list(PROJECT.glob("core/*.py"))) == 8
     assert set(MAY_IMPORT) >= provenance.LOOKS_ON
+
+
+def tracked():
+    """The project's Python files by git, new ones too; skips outside a checkout."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"]
+    seen = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    if seen.returncode:
+        pytest.skip("needs the git checkout")
+    return {PROJECT / line for line in seen.stdout.splitlines() if (PROJECT / line).is_file()}
+
+
+def test_git_ignores_no_source_file():
+    words = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", *ROOTS]
+    seen = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    if seen.returncode:
+        pytest.skip("needs the git checkout")
+    assert not [line for line in seen.stdout.splitlines() if not line.endswith((".pyc", "index.html"))]
+
+
+def test_ruff_sees_every_file():
+    words = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    seen = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True).stdout.splitlines()
+    assert {Path(line) for line in seen if line.endswith(".py")} == tracked()
+
+
+def test_mypy_sees_every_file_of_the_program():
+    from mypy.find_sources import create_source_list
+    from mypy.options import Options
+
+    options = Options()
+    options.explicit_package_bases = True
+    setup = configparser.ConfigParser()
+    setup.read(PROJECT / "setup.cfg")
+    folders = [str(PROJECT / name.strip()) for name in setup["mypy"]["files"].split(",")]
+    assert {Path(source.path) for source in create_source_list(folders, options)} == set(FILES)
+
+
+def test_no_import_changes_the_process():
+    """Threads of OpenCV and torch, seeds and hooks are as before, but for the hook that makes refusals one line."""
+    names = [name_of(path)[:-3].replace("/", ".") for path in CORE if path.stem != "__main__"]
+    code = f"""
+import importlib, os, random, signal, sys, warnings
+import albumentations, cv2, numpy, torch
+def state():
+    seeds = random.getstate(), numpy.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()
+    threads = cv2.getNumThreads(), torch.get_num_threads(), torch.get_num_interop_threads()
+    torch_flags = torch.backends.cudnn.benchmark, torch.is_grad_enabled(), torch.get_default_dtype()
+    return seeds, threads, torch_flags, dict(os.environ), os.getcwd(), signal.getsignal(signal.SIGINT), list(sys.path)
+before = state()
+for name in {names!r}:
+    importlib.import_module(name)
+assert state() == before
+assert sys.excepthook.__module__ == "core.refusal"
+"""
+    seen = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert seen.returncode == 0, seen.stderr
+
+
+def test_what_is_anything_is_rare():
+    words = [word for path in FILES if path.parts[len(PROJECT.parts)] in ("core", "kernels") for word in names_in(path)]
+    assert words.count("Any") <= 25
+
+
+def names_in(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            yield node.id
+        if isinstance(node, ast.alias):
+            yield node.name
+
+
+def test_every_function_of_a_kernel_is_typed():
+    for path in PROJECT.glob("kernels/*/run.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                arguments = [each for each in node.args.args if each.arg != "self"]
+                assert all(each.annotation for each in arguments), f"{name_of(path)}: {node.name}"
+                assert node.returns or node.name == "__init__", f"{name_of(path)}: {node.name}"
