@@ -4,6 +4,8 @@
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
+# The versions tested together; make CONSTRAINTS= takes the newest that setup.cfg allows.
+CONSTRAINTS ?= constraints.txt
 PY := $(VENV)/bin/python
 DEMO := RUNS=runs/demo $(PY)
 DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
@@ -11,10 +13,10 @@ DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --el
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/made: setup.cfg setup.py
+$(VENV)/made: setup.cfg setup.py $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "mask18 needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	$(VENV)/bin/pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[dev]'
 	@touch $@
 
 demo: $(VENV)/made  ## draw a small competition, train v5 on it, vote, and score the submission (5 minutes on two cores)
