@@ -1,7 +1,7 @@
 """What kernels share: a ground floor of files that everything may use, and a folder for each role.
 
 Folders that decide what a run finds:
-    data       rows in a fixed order, dealt to folds by person
+    data       rows in a fixed order, assigned to folds by person
     images     decoded once, augmented by seed, on the device in time
     nets       what a kernel builds with: backbones, losses, optimizers
     runs       the run on disk

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, CSV in and out, locks that die with their owner, room checked first."""
+"""Files that are written whole or not at all, CSV in and out, locks that end with their process, free disk space."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
-    """Let `writer` write beside `path`, then rename: a reader sees the old file or the new one, never half."""
+    """Let `writer` write to a temporary file, then rename it to `path`: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        writer(beside)
-        with open(beside, "rb") as file:
+        writer(temporary)
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
-        os.replace(beside, path)
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left beside their files."""
+    """Remove the temporary files of writers that were killed."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    write(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -51,8 +51,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    def save(beside: Path) -> None:
-        with open(beside, "wb") as file:
+    def save(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
             np.save(file, array, allow_pickle=False)
 
     write(path, save)
@@ -154,8 +154,8 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def require_room(folder: Path, needed: int, what: str) -> None:
     """Refuse before the work rather than fail within it: `needed` bytes must be free where `folder` is or will be."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise Refusal(
             f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free; make room there"

@@ -73,7 +73,7 @@ class PerTask(NamedTuple, Generic[T]):
         return self._asdict()[task]
 
     @property
-    def alike(self) -> bool:
+    def is_same(self) -> bool:
         return self.mask == self.gender == self.age
 
 
@@ -124,9 +124,9 @@ def _per_task(flag: str, name: str, hint: object, value: Value, text: str | None
     if text is None:
         if value is True:
             raise Refusal(f"{flag} needs a value")
-        given = value._asdict() if isinstance(value, PerTask) else value
-        given = given if isinstance(given, dict) else dict.fromkeys(labels.TASKS, value)
-        return PerTask(**{task: read(name, hint, given[task]) for task in labels.TASKS})
+        by_task = value._asdict() if isinstance(value, PerTask) else value
+        by_task = by_task if isinstance(by_task, dict) else dict.fromkeys(labels.TASKS, value)
+        return PerTask(**{task: read(name, hint, by_task[task]) for task in labels.TASKS})
     parts = [part.partition("=") for part in text.split(",")] if "=" in text else []
     named = {task.strip(): typed.strip() for task, _, typed in parts} if parts else dict.fromkeys(labels.TASKS, text)
     if not set(named) <= set(labels.TASKS) or len(named) < len(parts):

@@ -12,7 +12,7 @@ CLASSES = tuple(f"{mask} {gender} {age}" for mask in MASK for gender in GENDER f
 #: An age in years, 0 to 120, as a table writes it; a slip such as 580 for 58 must not make an elderly person.
 YEARS = "[0-9]{1,2}|1[01][0-9]|120"
 
-#: What a file's stem says about the mask.
+#: The mask state of each file, by its stem.
 STEMS = {**{f"mask{k}": 0 for k in range(1, 6)}, "incorrect_mask": 1, "normal": 2}
 
 
@@ -38,6 +38,6 @@ def joint(mask, gender, age):
 
 
 def marginals(probs) -> tuple:
-    """(n, 3), (n, 2) and (n, 3): what (n, 18) probabilities say of mask, gender and age alone."""
+    """(n, 3), (n, 2) and (n, 3): the probabilities of mask, gender and age alone, from (n, 18)."""
     cube = probs.reshape(len(probs), 3, 2, 3)
     return cube.sum(3).sum(2), cube.sum(3).sum(1), cube.sum(2).sum(1)

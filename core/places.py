@@ -7,9 +7,9 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parents[1]
 
 
-def data(given: str = "") -> Path:
+def data(flag: str = "") -> Path:
     """--data, else $MASK18_DATA, else data/ in the project."""
-    return Path(given or os.environ.get("MASK18_DATA") or HOME / "data")
+    return Path(flag or os.environ.get("MASK18_DATA") or HOME / "data")
 
 
 def runs() -> Path:

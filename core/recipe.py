@@ -66,14 +66,14 @@ def parse(kind: type[T], argv: list[str] | None = None) -> T:
         print(usage(kind))
         sys.exit(0)
     typed = _flags(kind, argv)
-    given = _values(argv)
+    found = _values(argv)
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in given]
+    missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in found]
     if missing:
         raise Refusal(f"{', '.join(missing)} must be given (see --help)")
     return kind(
         **{
-            name: flags.read(name, hint, given.get(name, defaults[name]), typed.get(name), defaults[name])
+            name: flags.read(name, hint, found.get(name, defaults[name]), typed.get(name), defaults[name])
             for name, hint in _hints(kind).items()
         }
     )
@@ -169,7 +169,7 @@ def _values(argv: list[str]) -> Values:
 
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
         try:
-            return fire.Fire(lambda **given: given, command=argv, serialize=lambda _: None)
+            return fire.Fire(lambda **values: values, command=argv, serialize=lambda _: None)
         except SystemExit:
             raise Refusal(f"cannot read {' '.join(argv)!r} as flags (see --help)") from None
 
@@ -195,7 +195,7 @@ def _default(value: Value) -> str:
     if isinstance(value, PerTask):
         return (
             _default(value.mask)
-            if value.alike
+            if value.is_same
             else ",".join(f"{task}={each}" for task, each in value._asdict().items())
         )
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,5 @@
-"""A competition folder -> train and test rows in a fixed order; every oddity is either used, told or refused.
+"""A competition folder -> train and test rows in a fixed order; unusual input is used, reported in the
+notes, or refused.
 
 DATA/train/train.csv   id,gender,race,age,path       DATA/train/images/<path>/<stem>.<ext>
 DATA/eval/info.csv     ImageID,ans                   DATA/eval/images/<ImageID>
@@ -44,7 +45,7 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     if people is not None:
         persons = _spread(persons, people)
     frame = _train_frame(root, persons, notes)
-    frame, told = fixes.apply(frame, fix_labels)
+    frame, fixed = fixes.apply(frame, fix_labels)
     frame["label"] = labels.label(frame["mask"], frame["gender"], labels.age_group(frame["age"]))
     test = _test_frame(root)
     if people is not None:
@@ -52,15 +53,15 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     frame["image_index"] = np.arange(len(frame))
     test = test.assign(image_index=len(frame) + np.arange(len(test)))
     return Table(
-        root, Rows(frame[["file", "person", "gender", "age", "label", "image_index"]]), Rows(test), notes + told
+        root, Rows(frame[["file", "person", "gender", "age", "label", "image_index"]]), Rows(test), notes + fixed
     )
 
 
 def _check_persons(root: Path, persons: pd.DataFrame) -> None:
     source = root / "train" / "train.csv"
-    odd = persons["path"][persons["path"].str.contains("/", regex=False) | persons["path"].isin(["", ".", ".."])]
-    if len(odd):
-        raise Refusal(f"{source}: path {odd.iloc[0]!r} is not the name of a folder")
+    unusual = persons["path"][persons["path"].str.contains("/", regex=False) | persons["path"].isin(["", ".", ".."])]
+    if len(unusual):
+        raise Refusal(f"{source}: path {unusual.iloc[0]!r} is not the name of a folder")
     doubled = persons["path"][persons["path"].duplicated()]
     if len(doubled):
         raise Refusal(f"{source}: path {doubled.iloc[0]} stands twice; the path is the key of a person, keep one")
@@ -76,35 +77,35 @@ def _check_persons(root: Path, persons: pd.DataFrame) -> None:
 
 
 def _spread(persons: pd.DataFrame, people: int) -> pd.DataFrame:
-    """So many people, of every gender and age group in turn."""
-    cell = persons["gender"] + labels.age_group(persons["age"].astype(int)).astype(str)
-    turn = persons.groupby(cell).cumcount()
-    return persons.loc[turn.sort_values(kind="stable").index[:people]].sort_index()
+    """So many people, of every gender and age group in rank."""
+    stratum = persons["gender"] + labels.age_group(persons["age"].astype(int)).astype(str)
+    rank = persons.groupby(stratum).cumcount()
+    return persons.loc[rank.sort_values(kind="stable").index[:people]].sort_index()
 
 
 def _train_frame(root: Path, persons: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    odd = []
+    unusual = []
     for person, gender, age in zip(persons["path"], persons["gender"], persons["age"], strict=True):
         found = _images(root / "train" / "images" / person)
         if sorted(stem for stem, _ in found) != sorted(labels.STEMS):
-            odd.append(f"{person} ({len(found)})")
+            unusual.append(f"{person} ({len(found)})")
         rows += [
             (f"train/images/{person}/{name}", person, labels.GENDER.index(gender), int(age), labels.STEMS[stem])
             for stem, name in found
         ]
-    if odd:
+    if unusual:
         notes.append(
-            f"not exactly the seven files, used as they are: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}"
+            f"not exactly the seven files, used as they are: {', '.join(unusual[:5])}{' …' if len(unusual) > 5 else ''}"
         )
     frame = pd.DataFrame(rows, columns=["file", "person", "gender", "age", "mask"])
     return frame.sort_values(["person", "file"], kind="stable", ignore_index=True)
 
 
 def _images(folder: Path) -> list[tuple[str, str]]:
-    """(stem, name) of a person's images; hidden files and folders are not theirs."""
+    """(stem, name) of a person's images; hidden files and folders are left out."""
     if not folder.is_dir():
         raise Refusal(f"{folder}: is named in train.csv and is not there; restore it or remove its row")
     found = []
@@ -128,11 +129,11 @@ def _test_frame(root: Path) -> pd.DataFrame:
         raise Refusal(f"{source}: a row has no ImageID; name its image or remove it")
     doubled = info["ImageID"][info["ImageID"].duplicated()]
     if len(doubled):
-        raise Refusal(f"{source}: ImageID {doubled.iloc[0]} stands twice; each test image is asked for once")
-    there = (
+        raise Refusal(f"{source}: ImageID {doubled.iloc[0]} stands twice; keep one row for each test image")
+    existing = (
         {entry.name for entry in os.scandir(root / "eval" / "images")} if (root / "eval" / "images").is_dir() else set()
     )
-    missing = info["ImageID"][~info["ImageID"].isin(there)]
+    missing = info["ImageID"][~info["ImageID"].isin(existing)]
     if len(missing):
         raise Refusal(
             f"{root / 'eval' / 'images' / missing.iloc[0]}: is named in info.csv and is not there ({len(missing)} missing in all); restore it"

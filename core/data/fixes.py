@@ -1,4 +1,4 @@
-"""Label errors that people agreed on: fixed, not dropped, and told. Matched on the whole folder name."""
+"""Label errors that people agreed on: fixed, not dropped, and listed in the notes. Matched on the folder name."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def apply(frame: pd.DataFrame, which: str) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         Refusal: the file is missing or a line of it cannot be applied.
     """
-    asked = (
+    fixes = (
         {"known": KNOWN, "none": ()}[which] if which in ("known", "none") else _read(Path(which), set(frame["person"]))
     )
-    frame, told = frame.copy(), []
-    for person, column, value in asked:
-        mine = frame["person"] == person
-        if not mine.any():
+    frame, notes = frame.copy(), []
+    for person, column, value in fixes:
+        own = frame["person"] == person
+        if not own.any():
             continue
         if column == "mask":
-            frame.loc[mine, "mask"] = frame.loc[mine, "mask"].map({0: 0, 1: 2, 2: 1})
+            frame.loc[own, "mask"] = frame.loc[own, "mask"].map({0: 0, 1: 2, 2: 1})
         else:
-            frame.loc[mine, column] = labels.GENDER.index(value) if column == "gender" else int(value)
-        told.append(f"label fix: {person} {column} {value}")
-    return frame, told
+            frame.loc[own, column] = labels.GENDER.index(value) if column == "gender" else int(value)
+        notes.append(f"label fix: {person} {column} {value}")
+    return frame, notes
 
 
 def _read(path: Path, persons: set[str]) -> list[tuple[str, str, str]]:

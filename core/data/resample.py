@@ -26,9 +26,9 @@ def repeat(rows: Rows, how: Resampling) -> Rows:
     grown = {"none": sizes[:0], "elderly": np.array([2]), "balance": np.flatnonzero(sizes)}[how]
     copies = [np.empty(0, np.int64)]
     for each in grown:
-        mine = np.flatnonzero(group == each)
-        needed = sizes.max() - len(mine)
-        if len(mine):
-            copies.append(mine[np.arange(needed) * len(mine) // max(needed, 1)])
+        own = np.flatnonzero(group == each)
+        needed = sizes.max() - len(own)
+        if len(own):
+            copies.append(own[np.arange(needed) * len(own) // max(needed, 1)])
     chosen = np.concatenate([np.arange(len(rows)), *copies])
     return replace(rows, frame=rows.frame.iloc[chosen].assign(copy=np.arange(len(chosen)) >= len(rows)))

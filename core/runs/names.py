@@ -40,11 +40,11 @@ def run_name(recipe: Shared) -> str:
 
 
 def _differing(name: str, value: Value, default: Value) -> list[str]:
-    """The parts of a run's name that tell of this field."""
+    """The parts of a run's name that name this field."""
     if not isinstance(value, PerTask):
         return [f"{name}{_safe(value)}"] if value != default else []
     usual = default if isinstance(default, PerTask) else PerTask(default, default, default)
-    if value.alike:
+    if value.is_same:
         return [f"{name}{_safe(value.mask)}"] if value != usual else []
     return [f"{task}.{name}{_safe(value.of(task))}" for task in TASKS if value.of(task) != usual.of(task)]
 
@@ -68,22 +68,22 @@ def command(name: str) -> str:
     known = "|".join(sorted(_fields(source.read_text(encoding="utf-8")), key=len, reverse=True))
     form = rf"(?:({'|'.join(TASKS)})\.)?({known})(.+)"
     backbone, *parts = re.split(rf"-(?=(?:(?:{'|'.join(TASKS)})\.)?(?:{known}))", run)
-    given = [(found[1], found[2], found[3]) for part in parts if (found := re.fullmatch(form, part))]
-    hashed = any(re.fullmatch(r"[0-9a-f]{8}", value) for *_, value in given)
-    if backbone not in TAGS or len(given) < len(parts) or hashed or run.endswith("-smoke"):
+    parsed = [(found[1], found[2], found[3]) for part in parts if (found := re.fullmatch(form, part))]
+    hashed = any(re.fullmatch(r"[0-9a-f]{8}", value) for *_, value in parsed)
+    if backbone not in TAGS or len(parsed) < len(parts) or hashed or run.endswith("-smoke"):
         return f"{script} --name {run.removesuffix('-smoke')}{' --smoke' if run.endswith('-smoke') else ''}"
-    return " ".join([script, *_flags(backbone, given)])
+    return " ".join([script, *_flags(backbone, parsed)])
 
 
-def _flags(backbone: str, given: list[tuple[str, str, str]]) -> list[str]:
+def _flags(backbone: str, parsed: list[tuple[str, str, str]]) -> list[str]:
     """--FLAG VALUE of each field, the tasks of one field in one flag."""
-    texts = {"backbone": [] if any(task and name == "backbone" for task, name, _ in given) else [backbone]}
+    texts = {"backbone": [] if any(task and name == "backbone" for task, name, _ in parsed) else [backbone]}
     if not texts["backbone"]:
         texts["backbone"] = [f"mask={backbone}"]
-        others = {task: value for task, name, value in given if name == "backbone"}
-        given = [each for each in given if each[1] != "backbone"]
-        given += [(task, "backbone", others.get(task, backbone)) for task in ("gender", "age")]
-    for task, name, value in given:
+        others = {task: value for task, name, value in parsed if name == "backbone"}
+        parsed = [each for each in parsed if each[1] != "backbone"]
+        parsed += [(task, "backbone", others.get(task, backbone)) for task in ("gender", "age")]
+    for task, name, value in parsed:
         texts.setdefault(name, []).append(f"{task}={value}" if task else re.sub(r"(?<![eE])[+]", ",", value))
     return [f"--{flag_name(name)} {','.join(parts)}" for name, parts in texts.items()]
 

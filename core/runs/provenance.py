@@ -1,4 +1,4 @@
-"""What a run was made with: the source, the commit, the versions of what it stands on."""
+"""What a run was made with: the source, the commit, the versions of Python and of the packages."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def _version(package: str) -> str | None:
         return None
 
 
-def other_version(mine: dict[str, str | None], theirs: dict[str, str | None]) -> str:
-    """The first package that two machines have in versions that differ, in words; empty if there is none.
+def other_version(own: dict[str, str | None], others: dict[str, str | None]) -> str:
+    """The first package that another machine has in another version, in words; empty if there is none.
 
-    Builds of one version, such as +cpu and +cu130, are taken for the same, and so is what is there under another name.
+    Builds of one version, such as +cpu and +cu130, count as the same, and so does a package under another name.
     """
     for name in PACKAGES:
-        here, there = mine.get(name), theirs.get(name)
-        if here and there and here.partition("+")[0] != there.partition("+")[0]:
-            return f"has {name} {there} where the command has {here}; install the same there"
+        version, other = own.get(name), others.get(name)
+        if version and other and version.partition("+")[0] != other.partition("+")[0]:
+            return f"has {name} {other} where the command has {version}; install the same there"
     return ""
 
 

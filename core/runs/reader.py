@@ -119,7 +119,7 @@ def read_manifest(name: str) -> Manifest:
 
 
 def folders(file: str) -> list[tuple[str, Path]]:
-    """(KERNEL/NAME, folder) of every run that has this file; what is being retrained beside an old run is left out."""
+    """(KERNEL/NAME, folder) of each run that has this file, except one that is trained again beside a finished one."""
     found = sorted(path.parent for path in places.runs().glob(f"*/*/{file}") if not path.parent.name.startswith("."))
     return [(f"{folder.parent.name}/{folder.name}", folder) for folder in found]
 

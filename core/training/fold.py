@@ -1,4 +1,4 @@
-"""One fold of one kernel, from rows to probabilities on disk, in whatever process it is trained."""
+"""One fold of one kernel, from rows to probabilities on disk, in the process that it is trained in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMOKE_PEOPLE = 24
 
 
 def resolve(requested: KernelRecipe) -> KernelRecipe:
-    """The recipe as it is carried out: --smoke made tiny, the device found, unless a cluster's workers find theirs."""
+    """The recipe as it is trained: --smoke made tiny, the device found, unless a cluster's workers find theirs."""
     if requested.smoke:
         small = {"batch": min(requested.batch, 8), "scale": min(requested.scale, 0.2)}
         requested = replace(requested, folds=min(requested.folds, 2), epochs=1, **small)  # type: ignore[arg-type]

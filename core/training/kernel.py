@@ -99,8 +99,8 @@ def _broken(module: ModuleType) -> str:
     needed = [field.name for field in fields(KernelRecipe)]
     if absent := [name for name in needed if name not in {field.name for field in fields(recipe)}]:
         return f"its Recipe has no {absent[0]}, which core reads; see KernelRecipe in core/training/kernel.py"
-    for name, wanted in ARGUMENTS.items():
+    for name, needed_arguments in ARGUMENTS.items():
         found = list(inspect.signature(getattr(module, name)).parameters)
-        if found != wanted:
-            return f"its {name} takes ({', '.join(found)}) where core gives ({', '.join(wanted)})"
+        if found != needed_arguments:
+            return f"its {name} takes ({', '.join(found)}) where core gives ({', '.join(needed_arguments)})"
     return ""
