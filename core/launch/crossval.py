@@ -46,12 +46,12 @@ def train(file: str, requested: Shared, shown_by_parent: bool = False) -> None:
 
 def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) -> None:
     """The whole run, as the one process that writes it."""
-    with writer.open_run(path, name, recipe.force or recipe.smoke) as run:
+    with writer.open_run(path, name, recipe) as run:
         table = fold.prepared(recipe)
         for note in table.notes:
             print(note, file=sys.stderr)
-        preflight.check_net(kernel.load(path), recipe, run.folder)
-        run.begin(recipe, table)
+        preflight.check_net(kernel.load(path), recipe, table.test.opened_store.size, run.folder)
+        run.begin(table)
         try:
             _train_folds(run, recipe, shown_by_parent)
         except Refusal:

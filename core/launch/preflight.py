@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 
-from core import disk
 from core.launch import cluster
 from core.refusal import Refusal, first_line
-from core.training import checkpoint, fold, ranks
+from core.training import checkpoint, ranks
 from core.training.kernel import Kernel, KernelRecipe
 
 
@@ -24,17 +23,16 @@ def check_machines(recipe: KernelRecipe) -> None:
         cluster.reach(recipe.cluster, recipe.jobs)
 
 
-def check_net(kernel: Kernel, recipe: KernelRecipe, run_dir: Path) -> None:
-    """Build the net and show it a batch; see that there is room for what training writes.
+def check_net(kernel: Kernel, recipe: KernelRecipe, size: tuple[int, int], run_dir: Path) -> None:
+    """Build the net and show it images of this size; see that there is room for what training writes.
 
     Raises:
         Refusal: a backbone that cannot see images of this size, or too little disk.
     """
     net = kernel.Net(recipe)
-    height, width = fold.framing(recipe).size
     try:
-        kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, height, width, dtype=torch.uint8))
+        kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, *size, dtype=torch.uint8))
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        images = f"{height}x{width} pixels in batches of {recipe.batch}"
+        images = f"{size[0]}x{size[1]} pixels in batches of {recipe.batch}"
         raise Refusal(f"--backbone {recipe.backbone}: cannot see {images} ({first_line(error)})") from None
-    disk.require_room(run_dir, checkpoint.room(net, recipe.folds, recipe.jobs), "training")
+    checkpoint.require_room(run_dir, net, recipe.folds, recipe.jobs)

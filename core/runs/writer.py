@@ -28,23 +28,28 @@ from core.runs.manifest import FoldScores, Machine, Manifest, Start
 
 @dataclass
 class RunWriter:
-    """A run being written to `folder` by the kernel in `file`; `force` starts an unfinished one over that differs."""
+    """A run of this recipe by the kernel in `file`, being written to `folder`."""
 
     file: Path
+    recipe: Shared
     folder: Path
-    force: bool
+
+    @property
+    def force(self) -> bool:
+        """Whether to start over an unfinished run that differs, and to replace a finished one."""
+        return self.recipe.force or self.recipe.smoke
 
     def fold_folder(self, number: int) -> Path:
         return self.folder / "folds" / str(number)
 
-    def begin(self, recipe: Shared, table: Table) -> None:
+    def begin(self, table: Table) -> None:
         """Write start.json, rows.csv, test.csv and the source, or see that they are what this command would write.
 
         Raises:
             Refusal: the unfinished run there was started otherwise; says in what.
         """
         self.table = table
-        self.start = start = _start(self.file, recipe, table)
+        self.start = start = _start(self.file, self.recipe, table)
         if (self.folder / "start.json").is_file():
             stored = disk.read_json(self.folder / "start.json")
             changed = _first_difference(stored, json.loads(json.dumps(start)))
@@ -118,11 +123,11 @@ class RunWriter:
 
 
 @contextmanager
-def open_run(file: Path, name: str, force: bool) -> Iterator[RunWriter]:
+def open_run(file: Path, name: str, recipe: Shared) -> Iterator[RunWriter]:
     """The run `name` of the kernel in `file`, held for this process until it is finished or given up.
 
     Raises:
-        Refusal: a finished run of this name (unless `force`), or another process at work on it.
+        Refusal: a finished run of this name (unless forced), or another process at work on it.
     """
     final = places.runs() / file.parent.name / name
     shown = f"{file.parent.name}/{name}"
@@ -133,9 +138,9 @@ def open_run(file: Path, name: str, force: bool) -> Iterator[RunWriter]:
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {shown}"):
         _finish_swap(final)
         finished = (final / "run.json").is_file()
-        if finished and not force:
+        run = RunWriter(file, recipe, final.with_name(f".{name}.new") if finished else final)
+        if finished and not run.force:
             raise Refusal(f"{shown}: is finished; give --force to train it again, or --name for another run")
-        run = RunWriter(file, final.with_name(f".{name}.new") if finished else final, force)
         yield run
         if finished and (run.folder / "run.json").is_file():
             final.rename(final.with_name(f".{name}.old"))

@@ -61,7 +61,7 @@ def save_weights(folder: Path, net: nn.Module) -> None:
     disk.write(folder / "model.safetensors", lambda temporary: save_file(tensors, temporary))
 
 
-def room(net: nn.Module, folds: int, jobs: int) -> int:
-    """Bytes that a run of this net writes: a model per fold; per job two checkpoints with Adam's state."""
+def require_room(run_dir: Path, net: nn.Module, folds: int, jobs: int) -> None:
+    """Refuse a run that the disk cannot hold: a model per fold; per job two checkpoints with Adam's state."""
     model = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
-    return model * (folds + 6 * jobs)
+    disk.require_room(run_dir, model * (folds + 6 * jobs), "training")

@@ -149,8 +149,8 @@ def members(root: Path, number: int) -> None:
     table = Table(root, train, Rows(asked.assign(file=asked["ImageID"])), [], fold_of_row)
     for each in range(MEMBERS):
         rng, recipe = np.random.default_rng(each), load(KERNEL).Recipe(weights="none", seed=each)
-        with writer.open_run(KERNEL, f"member{each}", False) as member:
-            member.begin(recipe, table)
+        with writer.open_run(KERNEL, f"member{each}", recipe) as member:
+            member.begin(table)
             for fold in table.folds:
                 folder = member.fold_folder(fold)
                 folder.mkdir(parents=True)
