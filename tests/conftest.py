@@ -46,7 +46,7 @@ def tiny(data: Path, *flags: str) -> list[str]:
 def data_dir(tmp_path_factory) -> Path:
     """24 drawn people to train on and 6 to test on, a third of them elderly."""
     root = tmp_path_factory.mktemp("drawn") / "competition"
-    make.make(make.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
+    make.draw_competition(make.Options(out=str(root), people=24, eval_people=6, elderly=0.3))
     return root
 
 

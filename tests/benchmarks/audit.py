@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from core import labels
+from core import labels, recipe
 from core.reports import label_errors
 from core.runs import reader
 
@@ -56,4 +56,5 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    (run,), _ = recipe.parse_words(recipe.NoFlags, [1], "a run: KERNEL/NAME", sys.argv[1:])
+    main(run)

@@ -4,12 +4,14 @@ own, beside the library's, the two taking turns.
 python tests/benchmarks/augmentations.py
 """
 
+import sys
 import time
 
 import albumentations
 import cv2
 import numpy as np
 
+from core import recipe
 from core.images import augment, fast_transforms
 
 SIZE, SECONDS, ROUNDS = (360, 200), 0.5, 3
@@ -47,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    recipe.parse_words(recipe.NoFlags, [0], "no word", sys.argv[1:])
     main()

@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy
 from core import flags, labels, recipe
 from core.data import competition, resample
 from core.data.table import Rows, Table
-from core.images import decode, loader, store
+from core.images import loader, store
 from core.images.decode import Framing
 from core.images.prefetch import prefetch
 from core.people import make
@@ -66,7 +66,7 @@ class Photographs(torch.utils.data.Dataset):
         import albumentations as A
         from albumentations.pytorch import ToTensorV2
 
-        small = [A.Resize(*decode.net_size(CROP, scale), interpolation=3)] if scale != 1 else []
+        small = [A.Resize(*Framing(CROP, scale).size, interpolation=3)] if scale != 1 else []
         self.files, self.labels = [str(root / file) for file in rows.column("file")], rows.column("label")
         self.transform = A.Compose([A.CenterCrop(*CROP), *small, A.Normalize(mean, std), ToTensorV2()])
 
@@ -271,7 +271,7 @@ def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.dev
 
 def drawn(options: Options, folder: Path) -> tuple[Table, Rows]:
     """A drawn competition, opened, and its training rows repeated up to an epoch of the real one."""
-    make.make(make.Options(out=str(folder), people=options.people, eval_people=1))
+    make.draw_competition(make.Options(out=str(folder), people=options.people, eval_people=1))
     table = competition.load(folder)
     table = table.opened(store.open_store(table, Framing(CROP, options.scale)))
     rows = resample.repeat(table.train, "none")
@@ -284,7 +284,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["CACHE"] = f"{scratch}/cache"
         table, rows = drawn(options, Path(scratch) / "competition")
-        height, width = decode.net_size(CROP, options.scale)
+        height, width = Framing(CROP, options.scale).size
         print(f"\n{name}, {os.cpu_count()} cores, torch {torch.__version__}, {height}x{width} pixels", flush=True)
         print(f"an epoch of {len(rows)} images, {workers(options)} workers in the plain loop\n")
         print("Training; images per second, milliseconds of a step, GB:\n")

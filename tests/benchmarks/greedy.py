@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
+from core import recipe
 from ensembles.voting import selection
 
 
@@ -55,4 +56,5 @@ def main(number: int = 20, images: int = 18_900, rounds: int = 25) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    words, _ = recipe.parse_words(recipe.NoFlags, range(3), "at most two numbers: RUNS ROUNDS", sys.argv[1:])
+    main(*map(int, words))

@@ -217,7 +217,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "people"
         with redirect_stdout(sys.stderr):
-            make.make(make.Options(out=str(root), people=options.people[0], eval_people=1))
+            make.draw_competition(make.Options(out=str(root), people=options.people[0], eval_people=1))
         print("| " + " | ".join(COLUMNS.values()) + " |\n|" + "---|" * len(COLUMNS))
         for number in options.people:
             print(line(root, number, False, options), flush=True)

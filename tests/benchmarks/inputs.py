@@ -215,7 +215,7 @@ def main(options: Options) -> None:
         root = Path(options.data or f"{folder}/people")
         os.environ["CACHE"] = f"{folder}/cache"
         if not root.exists():
-            make.make(make.Options(out=str(root), people=options.people, eval_people=1))
+            make.draw_competition(make.Options(out=str(root), people=options.people, eval_people=1))
         bench(root, options)
 
 

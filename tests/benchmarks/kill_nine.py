@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from core import disk
+from core import disk, recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLAGS = "--backbone lite0 --scale 0.25 --folds 3 --epochs 2 --lr 1e-3 --device cpu".split()
@@ -61,4 +61,5 @@ def main(people: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 120)
+    words, _ = recipe.parse_words(recipe.NoFlags, range(2), "at most one number: PEOPLE", sys.argv[1:])
+    main(*map(int, words or [120]))

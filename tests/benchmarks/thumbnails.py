@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import score
+from core import recipe, score
 from core.data import competition
 from core.images import decode
 from core.images.decode import Framing
@@ -42,4 +42,5 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    (folder,), _ = recipe.parse_words(recipe.NoFlags, [1], "a competition folder: DATA", sys.argv[1:])
+    main(Path(folder))

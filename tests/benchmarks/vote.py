@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core import recipe
 from ensembles.voting import hard, soft
 from ensembles.voting.nodes import Node
 
@@ -63,4 +64,5 @@ def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    words, _ = recipe.parse_words(recipe.NoFlags, range(2), "at most one number: RUNS", sys.argv[1:])
+    main(*map(int, words or [100]))
