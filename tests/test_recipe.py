@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 
 from core import flags, recipe
 from core.refusal import Refusal
-from core.runs import names
-from core.training.kernel import load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,48 +105,3 @@ def test_help_shows_defaults_and_comments(capsys):
     assert "what sees" in shown
     assert "360,200" in shown
     assert "of everything random except the folds" in shown
-
-
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        ("", "effb0"),
-        ("--backbone lite0", "lite0"),
-        ("--lr 1e-4 --seed 1", "effb0-seed1-lr0.0001"),
-        ("--data elsewhere --device cpu --workers 5 --jobs 2 --cluster tcp://host:1 --force", "effb0"),
-        ("--crop 320,180", "effb0-crop320+180"),
-        ("--augmentations none", "effb0-augmentationsnone"),
-        ("--smoke", "effb0-smoke"),
-        ("--name tonight --lr 1", "tonight"),
-    ],
-)
-def test_a_run_is_named_by_what_differs(line, name):
-    assert names.run_name(recipe.parse(Recipe, line.split())) == name
-
-
-def test_a_long_or_unsafe_value_becomes_a_short_hash():
-    name = names.run_name(recipe.parse(Recipe, ["--weights", "/some/where/far/away/weights.pth"]))
-    assert len(name) < 30
-    assert "/" not in name
-    assert name != names.run_name(recipe.parse(Recipe, ["--weights", "/some/where/else/weights.pth"]))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "--backbone resnext50",
-        "--lr 1e-5 --age-old 60",
-        "--crop 320,180 --seed 3",
-        "--augment all --augmentations flip",
-    ],
-)
-def test_a_name_tells_the_command_that_would_make_it(line):
-    from tests.conftest import PROJECT
-
-    kernel = load(PROJECT / "kernels/v5_multitask/run.py")
-    asked = recipe.parse(kernel.Recipe, line.split())
-    told = names.command(f"v5_multitask/{names.run_name(asked)}")
-    script, *flags = told.split()[1:]
-    assert script == "kernels/v5_multitask/run.py"
-    assert recipe.parse(kernel.Recipe, flags) == asked
