@@ -52,9 +52,9 @@ runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
 	@$(PY) -m ensembles.voting.selection $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-audit: $(VENV)/made  ## training labels that a run doubts: make audit RUN=KERNEL/NAME [DATA=DIR] [SURE=0.9]
+audit: $(VENV)/made  ## training labels that are probably wrong: make audit RUN=KERNEL/NAME [DATA=DIR] [THRESHOLD=0.9]
 	@test -n "$(RUN)" || { echo "make audit: give RUN=KERNEL/NAME; make runs lists them" >&2; exit 2; }
-	@$(PY) -m core.reports.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(SURE),--sure $(SURE))
+	@$(PY) -m core.reports.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(THRESHOLD),--threshold $(THRESHOLD))
 
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)

@@ -1,1 +1,1 @@
-"""A competition that anyone may have: drawn people, or photographs with drawn masks. Nothing imports it."""
+"""Makes a competition folder: of drawn people, or of photographs with drawn masks. No other folder imports it."""

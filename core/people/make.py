@@ -1,11 +1,11 @@
-"""Makes a competition folder: of drawn people, or of a folder of UTKFace photographs with drawn masks.
+"""Makes a competition folder: of drawn people, or of UTKFace photographs with drawn masks.
 
     python -m core.people --out data --people 600 --eval-people 200
     python -m core.people --out data --people 600 --eval-people 200 --photos DIR
 
-Writes OUT/train and OUT/eval as the competition lays them out, and OUT/answers.csv (ImageID, ans,
-person) with the hidden labels of the test images. Ages, genders, the seven files of a person and
-their mixed extensions follow the published figures of the real data set. The same seed draws the same bytes.
+Writes OUT/train and OUT/eval in the layout of the competition, and OUT/answers.csv (ImageID, ans,
+person) with the true classes of the test images. Ages, genders, the seven files of each person and
+their mixed endings follow the published figures of the real data set. The same seed draws the same bytes.
 """
 
 from __future__ import annotations
@@ -24,36 +24,47 @@ from core.people import population
 from core.people.population import Subject
 from core.refusal import Refusal
 
+#: Every so many people a hidden file that is no image, and mixed endings: both occur in the real data set.
+HIDDEN_FILE_EVERY, MIXED_ENDINGS_EVERY = 53, 97
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to draw."""
 
-    out: str  # the folder to make; it must not exist or be empty
-    people: flags.Count = 600  # how many to train on
-    eval_people: flags.Count = 200  # how many to test on
+    out: str  # the folder to make; it must be empty or not exist
+    people: flags.Count = 600  # number of people in the training set
+    eval_people: flags.Count = 200  # number of people in the test set
     elderly: flags.Share = population.ELDERLY  # share of people aged 60
-    photos: str = ""  # UTKFace photographs (age_gender_race_time.jpg) to put masks on; empty: draw faces
-    seed: flags.NonNegative = 0  # of everybody
+    photos: str = ""  # a folder of UTKFace photographs (age_gender_race_time.jpg) to draw masks on; empty: draw faces
+    seed: flags.NonNegative = 0  # of everything random
 
 
-def make(options: Options) -> None:
+def draw_competition(options: Options) -> None:
+    """Draw all people and write the folder `options.out`; print how many there are.
+
+    Written under a temporary name and then renamed, so that no folder is left half written.
+
+    Raises:
+        Refusal: `options.out` exists and is not an empty folder, or `options.photos` is no folder, lacks
+            photographs, or holds one that cannot be decoded.
+    """
     out = Path(options.out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refusal(f"--out {out}: is there already; remove it or name another")
-    people = _people(options)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+        raise Refusal(f"--out {out}: exists and is not an empty folder; remove it or name another")
+    people = _subjects(options)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        _write(beside, people[: options.people], people[options.people :], options.seed)
+        _write(temporary, people[: options.people], people[options.people :], options.seed)
         if out.exists():
             out.rmdir()
-        beside.rename(out)
+        temporary.rename(out)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 
-def _people(options: Options) -> list[Subject]:
+def _subjects(options: Options) -> list[Subject]:
     rng = np.random.default_rng([options.seed, 0])
     total = options.people + options.eval_people
     if options.photos:
@@ -67,58 +78,65 @@ def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> 
 
     (root / "train" / "images").mkdir(parents=True)
     (root / "eval" / "images").mkdir(parents=True)
-    jobs = [delayed(_train_person)(root, who, seed) for who in train] + [
-        delayed(_test_person)(root, who, seed) for who in test
+    jobs = [delayed(_train_person)(root, subject, seed) for subject in train] + [
+        delayed(_test_person)(root, subject, seed) for subject in test
     ]
     results = Parallel(n_jobs=-1, return_as="generator")(jobs)
-    done = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
-    disk.write_csv(root / "train" / "train.csv", [("id", "gender", "race", "age", "path"), *done[: len(train)]])
-    answers = [row for rows in done[len(train) :] for row in rows]
+    rows = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
+    disk.write_csv(root / "train" / "train.csv", [("id", "gender", "race", "age", "path"), *rows[: len(train)]])
+    answers = [answer for person in rows[len(train) :] for answer in person]
     order = np.random.default_rng([seed, 2]).permutation(len(answers))
-    disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((answers[at][0], 0) for at in order)])
-    disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *(answers[at] for at in order)])
+    disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((answers[index][0], 0) for index in order)])
+    disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *(answers[index] for index in order)])
 
 
-def _train_person(root: Path, who: Subject, seed: int) -> tuple:
-    gender = labels.GENDER[who.female]
-    path = f"{who.number:06d}_{gender}_Asian_{who.age}"
+def _train_person(root: Path, subject: Subject, seed: int) -> tuple[str, str, str, int, str]:
+    """Write the person's images; returns the row of train.csv."""
+    gender = labels.GENDER[subject.female]
+    path = f"{subject.number:06d}_{gender}_Asian_{subject.age}"
     folder = root / "train" / "images" / path
     folder.mkdir()
-    rng = np.random.default_rng([seed, 1, who.number, 1])
-    if who.number % 53 == 0:
+    rng = np.random.default_rng([seed, 1, subject.number, 1])
+    if subject.number % HIDDEN_FILE_EVERY == 0:
         (folder / "._mask1.jpg").write_bytes(b"\0\5\26\7")
-    for stem, ending, image in zip(labels.STEMS, endings(who.number, rng), _portraits(who, seed), strict=True):
+    files = zip(labels.STEMS, endings(subject.number, rng), _portraits(subject, seed), strict=True)
+    for stem, ending, image in files:
         _save(folder / f"{stem}.{ending}", image, rng)
-    return f"{who.number:06d}", gender, "Asian", who.age, path
+    return f"{subject.number:06d}", gender, "Asian", subject.age, path
 
 
 def endings(number: int, rng: np.random.Generator) -> list[str]:
-    """The seven files' endings: one kind per person, in the real shares, and now and then a mix."""
-    if number % 97 == 0:
+    """The endings of the seven files of person `number`, without the dot.
+
+    One for all seven, in the shares of the real data set, but mixed for some people.
+    """
+    if number % MIXED_ENDINGS_EVERY == 0:
         return rng.permutation(["jpg", "jpg", "jpg", "png", "png", "jpeg", "JPG"]).tolist()
     return [str(rng.choice(("jpg", "png", "jpeg"), p=(0.954, 0.027, 0.019)))] * 7
 
 
-def _test_person(root: Path, who: Subject, seed: int) -> list[tuple]:
-    rng = np.random.default_rng([seed, 1, who.number, 1])
+def _test_person(root: Path, subject: Subject, seed: int) -> list[tuple[str, int, str]]:
+    """Write the person's images, whose names tell nothing; returns their rows of answers.csv."""
+    rng = np.random.default_rng([seed, 1, subject.number, 1])
     rows = []
-    for (stem, state), image in zip(labels.STEMS.items(), _portraits(who, seed), strict=True):
-        name = hashlib.sha1(f"{seed} {who.number} {stem}".encode()).hexdigest() + ".jpg"
+    for (stem, state), image in zip(labels.STEMS.items(), _portraits(subject, seed), strict=True):
+        name = hashlib.sha1(f"{seed} {subject.number} {stem}".encode()).hexdigest() + ".jpg"
         _save(root / "eval" / "images" / name, image, rng)
-        rows.append((name, labels.label(state, int(who.female), labels.age_group(who.age)), f"{who.number:06d}"))
+        answer = labels.label(state, int(subject.female), labels.age_group(subject.age))
+        rows.append((name, answer, f"{subject.number:06d}"))
     return rows
 
 
-def _portraits(who: Subject, seed: int) -> Iterator[np.ndarray]:
-    """The seven images of one person, in the order of `labels.STEMS`."""
+def _portraits(subject: Subject, seed: int) -> Iterator[np.ndarray]:
+    """The seven images of one person, (512, 384, 3) uint8 BGR, in the order of `labels.STEMS`."""
     from core.people import person, photos, portrait
 
-    rng = np.random.default_rng([seed, 1, who.number, 0])
-    if who.photo:
-        face = photos.read(who.photo)
+    rng = np.random.default_rng([seed, 1, subject.number, 0])
+    if subject.photo:
+        face = photos.read(subject.photo)
         yield from (photos.draw(face, state, rng) for state in labels.STEMS.values())
     else:
-        drawn = person.random_person(who.true_age, who.female, rng)
+        drawn = person.random_person(subject.true_age, subject.female, rng)
         yield from (portrait.draw(drawn, state, rng) for state in labels.STEMS.values())
 
 
@@ -126,11 +144,12 @@ def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
     import cv2
 
     ending = path.suffix.lower()
-    how = (
-        [cv2.IMWRITE_PNG_COMPRESSION, 3] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
-    )
-    path.write_bytes(cv2.imencode(ending, image, how)[1].tobytes())
+    if ending == ".png":
+        parameters = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    else:
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
+    path.write_bytes(cv2.imencode(ending, image, parameters)[1].tobytes())
 
 
 def main(argv: list[str]) -> None:
-    make(recipe.parse(Options, argv))
+    draw_competition(recipe.parse(Options, argv))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+#: Colours of masks, BGR.
 COLOURS = np.array(
     [(245, 245, 245), (228, 200, 150), (38, 38, 40), (200, 160, 200), (150, 190, 120), (90, 90, 200), (205, 222, 232)],
     float,
@@ -15,10 +16,10 @@ COLOURS = np.array(
 
 @dataclass(frozen=True)
 class Face:
-    """Where a mask sits, in pixels: the middle, half the width, and the height of each feature."""
+    """Where a face is in an image, in pixels: x of its centre, half its width, and y of each feature."""
 
     x: float
-    half: float
+    half_width: float
     bridge: float
     nose: float
     mouth: float
@@ -27,30 +28,33 @@ class Face:
 
 
 def draw_mask(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) -> None:
-    """Draw onto `image` (h, w, 3) uint8 in place.
+    """Draw a mask of random shape and colour onto `image` (h, w, 3) uint8 BGR, in place.
 
-    `state` 0 covers nose to chin, 1 leaves the nose or the mouth out, 2 draws nothing.
+    `state` is a class of `labels.MASK`: 0 covers nose to chin, 1 leaves nose or mouth uncovered, 2 draws nothing.
     """
     if state == 2:
         return
-    tall = face.chin - face.bridge
+    height = face.chin - face.bridge
     if state == 0:
-        top, bottom = face.bridge + 0.02 * tall, face.chin + 0.04 * tall
+        top, bottom = face.bridge + 0.02 * height, face.chin + 0.04 * height
     elif rng.random() < 0.65:
-        top, bottom = face.nose + 0.1 * tall, face.chin + 0.08 * tall
+        top, bottom = face.nose + 0.1 * height, face.chin + 0.08 * height
     else:
-        top, bottom = face.mouth + 0.12 * tall, face.chin + 0.3 * tall
-    top, bottom = top + rng.normal(0, 0.03) * tall, min(bottom + rng.normal(0, 0.02) * tall, image.shape[0] - 2)
-    middle = face.x + rng.normal(0, 0.04) * face.half
+        top, bottom = face.mouth + 0.12 * height, face.chin + 0.3 * height
+    top, bottom = top + rng.normal(0, 0.03) * height, min(bottom + rng.normal(0, 0.02) * height, image.shape[0] - 2)
+    centre = face.x + rng.normal(0, 0.04) * face.half_width
     colour = np.clip(COLOURS[rng.integers(len(COLOURS))] + rng.normal(0, 12, 3), 0, 255)
-    shape = _shape(middle, face.half, top, bottom, beak=float(rng.random() < 0.4))
-    _straps(image, face, shape, colour)
-    _cloth(image, shape, colour, rng)
+    outline = _outline(centre, face.half_width, top, bottom, beak=float(rng.random() < 0.4))
+    _draw_straps(image, face, outline, colour)
+    _draw_cloth(image, outline, colour, rng)
 
 
-def _shape(x: float, half: float, top: float, bottom: float, beak: float) -> np.ndarray:
-    """Right half clockwise from the nose, then its mirror; `beak` 1 for the folded kind that stands off the face."""
-    tall = bottom - top
+def _outline(x: float, half_width: float, top: float, bottom: float, beak: float) -> np.ndarray:
+    """(12, 2) points: the right half clockwise from the nose, then its mirror image.
+
+    `beak` is 1 for a folded mask that stands away from the face, 0 for a flat one.
+    """
+    height = bottom - top
     right = [
         (0, -0.06 * beak),
         (0.42, 0.07),
@@ -59,30 +63,32 @@ def _shape(x: float, half: float, top: float, bottom: float, beak: float) -> np.
         (0.72, 0.84),
         (0.34 - 0.1 * beak, 1),
     ]
-    points = [(x + half * u, top + tall * v) for u, v in right]
+    points = [(x + half_width * u, top + height * v) for u, v in right]
     return np.array(points + [(2 * x - px, py) for px, py in reversed(points)])
 
 
-def _straps(image: np.ndarray, face: Face, shape: np.ndarray, colour: np.ndarray) -> None:
-    low, high = shape[3], shape[2]
-    for s in (1, -1):
-        ear = (round(face.x + s * face.half * 1.06), round(face.ear))
-        for x, y in (high, low):
-            corner = (round(face.x + s * (x - face.x)), round(y))
-            cv2.line(image, corner, ear, tuple(colour * 0.92), max(1, round(face.half / 32)), cv2.LINE_AA)
+def _draw_straps(image: np.ndarray, face: Face, outline: np.ndarray, colour: np.ndarray) -> None:
+    upper, lower = outline[2], outline[3]
+    thickness = max(1, round(face.half_width / 32))
+    for side in (1, -1):
+        ear = (round(face.x + side * face.half_width * 1.06), round(face.ear))
+        for x, y in (upper, lower):
+            corner = (round(face.x + side * (x - face.x)), round(y))
+            cv2.line(image, corner, ear, tuple(colour * 0.92), thickness, cv2.LINE_AA)
 
 
-def _cloth(image: np.ndarray, shape: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
+def _draw_cloth(image: np.ndarray, outline: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
+    """The cloth, darker towards its edges, perhaps with three folds."""
     height, width = image.shape[:2]
-    cover = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(cover, [np.round(shape * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    top, bottom = shape[:, 1].min(), shape[:, 1].max()
-    shade = np.interp(np.arange(height), [top, (top + bottom) / 2, bottom], [1.02, 1.0, 0.8])
-    across = 1 - 0.18 * np.abs(np.linspace(-1, 1, width)) ** 2
-    cloth = colour * (shade[:, None] * across)[..., None]
+    coverage = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(coverage, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    top, bottom = outline[:, 1].min(), outline[:, 1].max()
+    by_row = np.interp(np.arange(height), [top, (top + bottom) / 2, bottom], [1.02, 1.0, 0.8])
+    by_column = 1 - 0.18 * np.abs(np.linspace(-1, 1, width)) ** 2
+    cloth = colour * (by_row[:, None] * by_column)[..., None]
     if rng.random() < 0.6:
-        for v in (0.32, 0.5, 0.68):
-            y = round(top + (bottom - top) * v)
+        for part in (0.32, 0.5, 0.68):
+            y = round(top + (bottom - top) * part)
             cloth[y : y + max(1, height // 250)] *= 0.86
-    weight = cover[..., None].astype(np.float32) / 255
+    weight = coverage[..., None].astype(np.float32) / 255
     image[:] = np.clip(image + (cloth - image) * weight, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""An aligned face photograph (UTKFace, square) becomes a portrait of the competition's shape, masked or not."""
+"""Makes an image of the competition's size out of an aligned, square face photograph (UTKFace), perhaps masked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from core.refusal import Refusal
 
 SIDE = 200
 #: Where UTKFace's alignment puts a face in a 200 x 200 crop.
-ALIGNED = Face(x=100, half=68, bridge=104, nose=136, mouth=158, chin=194, ear=96)
+ALIGNED = Face(x=100, half_width=68, bridge=104, nose=136, mouth=158, chin=194, ear=96)
 
 
 def read(path: str) -> np.ndarray:
-    """(200, 200, 3) uint8 BGR. Refuses what cannot be decoded."""
+    """The photograph at `path`, (200, 200, 3) uint8 BGR.
+
+    Raises:
+        Refusal: it cannot be decoded.
+    """
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise Refusal(f"{path}: cannot be read as an image; remove it")
@@ -23,12 +27,20 @@ def read(path: str) -> np.ndarray:
 
 
 def draw(face: np.ndarray, state: int, rng: np.random.Generator) -> np.ndarray:
-    """(512, 384, 3): the face before its own blurred colours, size, place and light varied; see `masks.draw_mask`."""
-    worn = face.copy()
-    draw_mask(worn, ALIGNED, state, rng)
+    """One image of a face, (512, 384, 3) uint8 BGR, with random mask, size, position, contrast and brightness.
+
+    The background is the face itself, blurred and enlarged.
+
+    Args:
+        face: (200, 200, 3) uint8 BGR, as `read` gives it.
+        state: whether the mask is worn, see `masks.draw_mask`.
+        rng: decides everything random.
+    """
+    masked = face.copy()
+    draw_mask(masked, ALIGNED, state, rng)
     small = cv2.GaussianBlur(cv2.resize(face, (12, 16), interpolation=cv2.INTER_AREA), (0, 0), 2)
     image = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     side = round(250 * rng.uniform(0.92, 1.08))
     x, y = (WIDTH - side) // 2 + rng.integers(-12, 13), (HEIGHT - side) // 2 + rng.integers(-15, 16)
-    image[y : y + side, x : x + side] = cv2.resize(worn, (side, side), interpolation=cv2.INTER_CUBIC)
+    image[y : y + side, x : x + side] = cv2.resize(masked, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.clip(image * rng.uniform(0.85, 1.15) + rng.uniform(-12, 12), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Who is in a competition: so many of each gender and age group as in the real data set, drawn or photographed."""
+"""Chooses the people of a competition, drawn or photographed: genders and age groups have their real shares."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from core import labels
 from core.refusal import Refusal
 
-UTK = re.compile(r"^(\d+)_([01])_([0-4])_\d+\.(jpg|jpeg|png)(\.chip\.jpg)?$", re.IGNORECASE)
-#: Among the real 2,700 people: shares of under 30, 30 to 59 and 60, and of women.
-YOUNG, MIDDLE, ELDERLY, WOMEN = 0.474, 0.455, 0.071, 0.614
-#: How many of the real middle group are 57, 58 and 59, and what share of it that is.
-EDGE, EDGE_SHARE = {57: 106, 58: 159, 59: 85}, 0.285
-#: Clear of every folder name in the list of known label errors.
-FIRST_ID = 100_000
+UTKFACE_NAME = re.compile(r"^(\d+)_([01])_([0-4])_\d+\.(jpg|jpeg|png)(\.chip\.jpg)?$", re.IGNORECASE)
+#: Shares of people under 30, from 30 to 59 and aged 60, and of women, among the 2,700 people of the real data set.
+YOUNG, MIDDLE_AGED, ELDERLY, WOMEN = 0.474, 0.455, 0.071, 0.614
+#: How many middle-aged people of the real data set are 57, 58 and 59, and the share of these three ages together.
+EDGE_COUNTS, EDGE_SHARE = {57: 106, 58: 159, 59: 85}, 0.285
+#: Above every number in the list of known label errors (core/data/fixes.py), so that none is applied to a drawn person.
+FIRST_NUMBER = 100_000
 
 
 class Subject(NamedTuple):
-    """One person: the recorded age in years, the age to draw, and a photograph if there is one."""
+    """One person: the recorded age in whole years, the age to draw in years, and the path of a photograph or ""."""
 
     number: int
     female: bool
@@ -30,63 +30,76 @@ class Subject(NamedTuple):
     photo: str
 
 
+#: A Subject without its number.
+Traits = tuple[bool, int, float, str]
+
+
 def drawn(total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
-    """So many people to draw, in random order; each gender x age group has its exact share."""
-    people = []
-    for (female, group), count in _cells(total, elderly).items():
-        ages = [_age(group, rng) for _ in range(count)]
+    """`total` people to draw, in random order; each gender and age group has its exact share.
+
+    Args:
+        total: number of people.
+        elderly: share of people aged 60, between 0 and 1.
+        rng: decides the ages and the order.
+    """
+    people: list[Traits] = []
+    for (female, group), count in _counts(total, elderly).items():
+        ages = [_random_age(group, rng) for _ in range(count)]
         people += [(female, int(age), age, "") for age in ages]
     return _numbered(people, rng)
 
 
 def photographed(folder: Path, total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
-    """So many people out of a folder of UTKFace photographs, aged 18 or more, in the same mix.
+    """`total` people aged 18 or more of a folder of UTKFace photographs, with the same shares as in `drawn`.
 
     Raises:
         Refusal: no such folder, or too few photographs of a gender and age group.
     """
     if not folder.is_dir():
         raise Refusal(f"--photos {folder}: is not a folder")
-    named = [(str(path), UTK.match(path.name)) for path in sorted(folder.iterdir())]
-    pool = [(path, found[2] == "1", int(found[1])) for path, found in named if found and int(found[1]) >= 18]
-    people = []
-    for (female, group), count in _cells(total, elderly).items():
-        mine = [(path, age) for path, her, age in pool if her == female and labels.age_group(age) == group]
-        if len(mine) < count:
-            cell = f"{labels.GENDER[female]} {labels.AGE[group]}"
+    matches = [(str(path), UTKFACE_NAME.match(path.name)) for path in sorted(folder.iterdir())]
+    adults = [(path, match[2] == "1", int(match[1])) for path, match in matches if match and int(match[1]) >= 18]
+    people: list[Traits] = []
+    for (female, group), count in _counts(total, elderly).items():
+        stratum = [
+            (path, age) for path, is_female, age in adults if (is_female, labels.age_group(age)) == (female, group)
+        ]
+        if len(stratum) < count:
+            name = f"{labels.GENDER[female]} {labels.AGE[group]}"
             raise Refusal(
-                f"--photos {folder}: {count} photographs {cell} are needed, {len(mine)} are there; ask for fewer people"
+                f"--photos {folder}: {count} photographs of {name} are needed and {len(stratum)} are there; ask for fewer people"
             )
-        chosen = [mine[at] for at in rng.permutation(len(mine))[:count]]
+        chosen = [stratum[index] for index in rng.permutation(len(stratum))[:count]]
         people += [(female, age, float(age), path) for path, age in chosen]
     return _numbered(people, rng)
 
 
-def _cells(total: int, elderly: float) -> dict[tuple[bool, int], int]:
-    """How many of each (female, age group): whole numbers nearest to the shares that add up to `total`."""
-    rest = (1 - elderly) / (YOUNG + MIDDLE)
-    ages = (YOUNG * rest, MIDDLE * rest, elderly)
-    cells = {
-        (female, group): ages[group] * (WOMEN if female else 1 - WOMEN)
+def _counts(total: int, elderly: float) -> dict[tuple[bool, int], int]:
+    """How many people of each (female, age group): whole numbers nearest to the shares that add up to `total`."""
+    rest = (1 - elderly) / (YOUNG + MIDDLE_AGED)
+    groups = (YOUNG * rest, MIDDLE_AGED * rest, elderly)
+    shares = {
+        (female, group): groups[group] * (WOMEN if female else 1 - WOMEN)
         for female in (False, True)
         for group in range(3)
     }
-    exact = np.array(list(cells.values())) * total
+    exact = np.array(list(shares.values())) * total
     counts = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
-    return dict(zip(cells, counts.tolist(), strict=True))
+    return dict(zip(shares, counts.tolist(), strict=True))
 
 
-def _age(group: int, rng: np.random.Generator) -> float:
+def _random_age(group: int, rng: np.random.Generator) -> float:
     """An age in years, with its fraction; the elderly are all exactly 60, as in the real data set."""
     if group == 0:
         return rng.uniform(18, 30)
     if group == 2:
         return 60.0
     if rng.random() < EDGE_SHARE:
-        return rng.choice(list(EDGE), p=np.array(list(EDGE.values())) / sum(EDGE.values())) + rng.random()
+        counts = np.array(list(EDGE_COUNTS.values()))
+        return rng.choice(list(EDGE_COUNTS), p=counts / counts.sum()) + rng.random()
     return rng.uniform(30, 57)
 
 
-def _numbered(people: list[tuple], rng: np.random.Generator) -> list[Subject]:
-    return [Subject(FIRST_ID + number, *people[at]) for number, at in enumerate(rng.permutation(len(people)))]
+def _numbered(people: list[Traits], rng: np.random.Generator) -> list[Subject]:
+    return [Subject(FIRST_NUMBER + number, *people[index]) for number, index in enumerate(rng.permutation(len(people)))]

@@ -1,1 +1,1 @@
-"""What finished runs show people: tables, pictures, labels that look wrong. Looks on. Free of torch."""
+"""Reports on finished runs: tables, pictures, labels that are probably wrong. Decides no result. Free of torch."""

@@ -1,11 +1,12 @@
-"""Mistakes worth a look: the training images whose labels a run doubts that did not train on them. Free of torch.
+"""Finds training images whose labels are probably wrong, by the out-of-fold predictions of a run. Free of torch.
 
     python -m core.reports.audit v5_multitask/effb0 --data DIR
 
-Writes below the run's folder audit/images.csv, every held-out image, the most doubtful first; audit/fixes.csv,
-which can be used as it is as --fix-labels FILE; and, where the photographs are there, audit/sheet.png, the
-most doubtful people. A proposed age is only the nearest one of the group that was said: who knows the right
-one puts it in. The fixes that the run was trained with stand in fixes.csv too, since it takes their place.
+Writes three files into the folder audit/ of the run: images.csv, every held-out image, the most probable label
+error first; fixes.csv, proposed fixes, which --fix-labels FILE takes as it is; and sheet.png, the photographs
+of the most probable errors, if the photographs are there. A proposed age is only the nearest one of the predicted
+age group; if you know the right age, put it in. fixes.csv also holds the fixes that the run was trained with,
+because it takes the place of their file.
 """
 
 from __future__ import annotations
@@ -28,78 +29,91 @@ from core.runs import reader
 if TYPE_CHECKING:
     import pandas as pd
 
+#: People in the printed table.
 SHOWN = 10
-DOUBTS = ("doubt", *(f"doubt_{task}" for task in labels.TASKS))
+ERRORS = ("label_error", *(f"{task}_error" for task in labels.TASKS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How sure a proposal must be, and where the photographs are."""
+    """How probable an error must be for a fix, and where the photographs are."""
 
     data: str = ""  # the competition folder, for the contact sheet; empty: $MASK18_DATA, else data/
-    sure: Annotated[float, Range(low=0.5, high=1)] = 0.9  # propose what is surer, on the mean over a person's images
+    threshold: Annotated[float, Range(low=0.5, high=1)] = 0.9  # propose a fix above this mean probability
 
 
 def audit(name: str, options: Options) -> None:
-    """Write and print what the run doubts."""
+    """Write the audit of the finished run `name` (KERNEL/NAME), and print the most probable label errors.
+
+    Raises:
+        Refusal: the run cannot be loaded, see `reader.load`.
+    """
     run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
     probs /= probs.sum(1, keepdims=True)
-    asked = run.manifest["recipe"]
-    taught = (asked.get("age_young", 30), asked.get("age_old", 60))
-    ranked = label_errors.doubted(rows, probs, *taught).sort_values("doubt", ascending=False, kind="stable")
-    proposed = label_errors.propose(rows, probs, options.sure, *taught)
-    fixes = label_errors.joined(run.manifest["notes"], proposed)
+    trained_with = run.manifest["recipe"]
+    boundaries = (trained_with.get("age_young", 30), trained_with.get("age_old", 60))
+    ranked = label_errors.with_error_probabilities(rows, probs, *boundaries)
+    ranked = ranked.sort_values("label_error", ascending=False, kind="stable")
+    proposed = label_errors.propose(rows, probs, options.threshold, *boundaries)
+    fixes = label_errors.merge(run.manifest["notes"], proposed)
     folder = run.folder / "audit"
     _write_images(folder / "images.csv", ranked)
     _write_fixes(folder / "fixes.csv", fixes)
-    listing.print_table(_table(plots.one_each(ranked).head(SHOWN)))
-    print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most doubtful first")
-    print(_draw(folder / "sheet.png", ranked, places.data(options.data), tuple(asked["crop"])))
+    listing.print_table(_table(plots.first_of_each_person(ranked).head(SHOWN)))
+    print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most probable label error first")
+    print(_draw_sheet(folder / "sheet.png", ranked, places.data(options.data), tuple(trained_with["crop"])))
+    _print_fixes(folder / "fixes.csv", proposed, fixes)
+
+
+def _print_fixes(path: Path, proposed: list[label_errors.Fix], fixes: list[label_errors.Fix]) -> None:
     counts = Counter(fix.column for fix in proposed)
-    kinds = ", ".join(f"{counts[column]} of {column}" for column in ("gender", "age", "mask"))
-    older = sum(fix.doubt is None for fix in fixes)
-    print(f"{folder / 'fixes.csv'}: proposes {kinds}; keeps {older} that the run was trained with")
-    print("strike out what you do not believe; an age is only the nearest of the group that was said")
-    print(f"to train with them: --fix-labels {shlex.quote(str(folder / 'fixes.csv'))}")
+    by_column = ", ".join(f"{counts[column]} of {column}" for column in ("gender", "age", "mask"))
+    kept = sum(fix.probability is None for fix in fixes)
+    print(f"{path}: proposes {by_column}; keeps {kept} that the run was trained with")
+    print("remove the lines that you do not believe; an age is only the nearest one of the predicted group")
+    print(f"to train with them: --fix-labels {shlex.quote(str(path))}")
 
 
 def _write_images(path: Path, ranked: pd.DataFrame) -> None:
-    names = {column: ranked[column].map(labels.CLASSES.__getitem__) for column in ("label", "said")}
+    names = {column: ranked[column].map(labels.CLASSES.__getitem__) for column in ("label", "predicted")}
     frame = ranked.assign(**names).rename(columns={"label": "true"})
-    columns = ["file", "person", "age", "true", "said", *DOUBTS]
-    disk.write(path, lambda beside: frame[columns].to_csv(beside, index=False, float_format="%.6f"))
+    columns = ["file", "person", "age", "true", "predicted", *ERRORS]
+    disk.write(path, lambda temporary: frame[columns].to_csv(temporary, index=False, float_format="%.6f"))
 
 
 def _write_fixes(path: Path, fixes: list[label_errors.Fix]) -> None:
-    lines = [(*fix[:3], "" if fix.doubt is None else f"{fix.doubt:.4f}") for fix in fixes]
+    lines = [(*fix[:3], "" if fix.probability is None else f"{fix.probability:.4f}") for fix in fixes]
     disk.write_csv(path, [label_errors.Fix._fields, *lines])
 
 
 def _table(ranked: pd.DataFrame) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("doubt", *labels.TASKS, "true", "age", "said", "image")]
+    """The rows of the printed table, the header first."""
+    header = tuple(column.replace("_", " ") for column in ERRORS)
+    rows: list[tuple[str, ...]] = [(*header, "true", "age", "predicted", "image")]
     for row in ranked.to_dict("records"):
-        true, said = (labels.CLASSES[row[column]] for column in ("label", "said"))
-        rows.append((*(f"{row[name]:.3f}" for name in DOUBTS), true, str(row["age"]), said, row["file"]))
+        true, predicted = (labels.CLASSES[row[column]] for column in ("label", "predicted"))
+        rows.append((*(f"{row[name]:.3f}" for name in ERRORS), true, str(row["age"]), predicted, row["file"]))
     return rows
 
 
-def _draw(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, int]) -> str:
-    """Draw the contact sheet if the photographs are there; returns what to say of it."""
-    title = "the labels most doubted: what is true, what was said, and the chance that the label is wrong"
-    notes = "doubt " + ranked["doubt"].map("{:.1%}".format)
-    path.unlink(missing_ok=True)  # an older sheet would show other doubts
+def _draw_sheet(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, int]) -> str:
+    """Draw the contact sheet if the photographs are there; returns the line to print about it."""
+    title = "the most probable label errors: true class, predicted class, probability that the label is wrong"
+    notes = "label error " + ranked["label_error"].map("{:.1%}".format)
+    path.unlink(missing_ok=True)  # an older sheet may show other errors than images.csv
     try:
         figure = plots.contact_sheet(ranked.assign(note=notes), root, crop, title)
     except Refusal as refusal:
-        return f"no sheet.png, for want of photographs ({refusal}); give --data DIR"
-    disk.write(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
-    return f"{path}: the photograph most doubted of each person"
+        return f"no sheet.png without photographs ({refusal}); give --data DIR"
+    disk.write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))
+    return f"{path}: for each person the photograph with the most probable label error"
 
 
 def main(argv: list[str]) -> None:
-    (name,), options = recipe.parse_words(Options, [1], "a run: KERNEL/NAME [--data DIR] [--sure 0.9]", argv)
+    needs = "a run: KERNEL/NAME [--data DIR] [--threshold 0.9]"
+    (name,), options = recipe.parse_words(Options, [1], needs, argv)
     audit(name, options)
 
 

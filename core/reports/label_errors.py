@@ -1,7 +1,7 @@
-"""How sure a run is that a label is wrong, and which fixes would set it right. Free of torch.
+"""The probability that a label is wrong, by a run's out-of-fold predictions, and fixes for such labels. Free of torch.
 
-A run is asked about people that it did not train on, and is not heard where it says what it was taught: one
-that learned to call everyone from 58 old (--age-old 58) has nothing against a label by calling 58 old.
+A run may be trained with other age boundaries than the true ones (--age-old 58: everyone from 58 is old). Where it
+predicts the class that it was trained with, this is no evidence against the label.
 """
 
 from __future__ import annotations
@@ -17,98 +17,122 @@ if TYPE_CHECKING:
 
 #: First and last age in years of each age group.
 SPANS = ((0, 29), (30, 59), (60, 120))
-#: How a run's notes begin to tell of a fix.
-FIX = "label fix: "
+#: What each note about a fix begins with, in a run's notes; core/data/fixes.py writes them.
+FIX_NOTE = "label fix: "
 
 
 class Fix(NamedTuple):
-    """A line of a label-fix file; `doubt` is the mean probability that the label is wrong, None for an older fix."""
+    """A line of a label-fix file.
+
+    `probability` that the label is wrong, the mean over the person's images; None for a fix that the run was
+    trained with.
+    """
 
     path: str
     column: str
     value: str
-    doubt: float | None
+    probability: float | None
 
 
-def doubted(rows: pd.DataFrame, probs: np.ndarray, young: int = 30, old: int = 60) -> pd.DataFrame:
-    """`rows` with `said` (0..17), `doubt` and that of each part: the probability of all but the true and the taught.
+def with_error_probabilities(rows: pd.DataFrame, probs: np.ndarray, young: int = 30, old: int = 60) -> pd.DataFrame:
+    """A copy of `rows` with the columns predicted (0..17), label_error, mask_error, gender_error and age_error.
+
+    An error column holds the probability of all classes except the true one and the one trained with.
 
     Args:
         rows: a frame with age and label, a row per image.
         probs: (n, 18) float, rows that sum to 1.
-        young, old: the boundaries of age that the run was taught.
+        young, old: the age boundaries that the run was trained with, in years.
     """
     true = rows["label"].to_numpy()
     mask, gender, _ = labels.split(true)
-    taught = labels.label(mask, gender, labels.age_group(rows["age"].to_numpy(), young, old))
-    parts = zip(labels.TASKS, labels.marginals(probs), labels.split(true), labels.split(taught), strict=True)
+    trained = labels.label(mask, gender, labels.age_group(rows["age"].to_numpy(), young, old))
+    parts = zip(labels.TASKS, labels.marginals(probs), labels.split(true), labels.split(trained), strict=True)
     return rows.assign(
-        said=probs.argmax(1),
-        doubt=_against(probs, true, taught),
-        **{f"doubt_{task}": _against(chances, mine, learned) for task, chances, mine, learned in parts},
+        predicted=probs.argmax(1),
+        label_error=_error_probability(probs, true, trained),
+        **{f"{task}_error": _error_probability(*arrays) for task, *arrays in parts},
     )
 
 
-def _against(chances: np.ndarray, true: np.ndarray, taught: np.ndarray) -> np.ndarray:
-    """(n,) the probability of neither the one nor the other class."""
-    every = np.arange(len(chances))
-    return np.clip(1 - chances[every, true] - np.where(true == taught, 0, chances[every, taught]), 0, 1)
+def _error_probability(probs: np.ndarray, true: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """(n,) the probability, by `probs` (n, c), of neither the true class nor the one trained with (n,)."""
+    row = np.arange(len(probs))
+    return np.clip(1 - probs[row, true] - np.where(true == trained, 0, probs[row, trained]), 0, 1)
 
 
-def propose(rows: pd.DataFrame, probs: np.ndarray, sure: float, young: int = 30, old: int = 60) -> list[Fix]:
-    """The fixes for what the mean over a person's images says otherwise with more than `sure`, the surest first.
+def propose(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int = 30, old: int = 60) -> list[Fix]:
+    """Fixes for the labels of people for whom the mean over their images predicts another class, most probable first.
 
-    Gender becomes the other one, age the nearest in years of the group that is said, and the images
-    without a mask and with one worn wrong are swapped where each is said to be the other. Arguments as in `doubted`.
+    Gender becomes the other one, age the nearest in years of the predicted group; the images without a mask and
+    with one worn wrong are swapped where each is predicted to be the other.
+
+    Args:
+        rows: a frame with person, age and label, a row per image.
+        probs: (n, 18) float, rows that sum to 1.
+        threshold: the mean probability of the other class must be above it.
+        young, old: the age boundaries that the run was trained with, in years.
     """
     mask, gender, age = labels.marginals(probs)
-    found = [*_genders(rows, gender, sure), *_ages(rows, age, sure, young, old), *_swaps(rows, mask, sure)]
-    return sorted(found, key=lambda fix: (-(fix.doubt or 0), fix.path, fix.column))
+    fixes = [
+        *_gender_fixes(rows, gender, threshold),
+        *_age_fixes(rows, age, threshold, young, old),
+        *_swaps(rows, mask, threshold),
+    ]
+    return sorted(fixes, key=lambda fix: (-(fix.probability or 0), fix.path, fix.column))
 
 
-def _by_person(rows: pd.DataFrame, chances: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """The first row of each person, and the mean (people, c) of the chances of their images."""
-    people, first, back = np.unique(rows["person"].to_numpy().astype(str), return_index=True, return_inverse=True)
-    sums = np.zeros((len(people), chances.shape[1]))
-    np.add.at(sums, back, chances)
-    return rows.iloc[first], sums / np.bincount(back)[:, None]
+def _by_person(rows: pd.DataFrame, probs: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """The first row of each person, and the mean (people, c) of the probabilities of their images."""
+    people, first, person_of_row = np.unique(
+        rows["person"].to_numpy().astype(str), return_index=True, return_inverse=True
+    )
+    sums = np.zeros((len(people), probs.shape[1]))
+    np.add.at(sums, person_of_row, probs)
+    return rows.iloc[first], sums / np.bincount(person_of_row)[:, None]
 
 
-def _genders(rows: pd.DataFrame, chances: np.ndarray, sure: float) -> list[Fix]:
-    people, mean = _by_person(rows, chances)
+def _gender_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]:
+    people, mean = _by_person(rows, probs)
     other = 1 - labels.split(people["label"].to_numpy())[1]
     return [
-        Fix(person, "gender", labels.GENDER[gender], float(chance[gender]))
-        for person, gender, chance in zip(people["person"], other, mean, strict=True)
-        if chance[gender] > sure
+        Fix(person, "gender", labels.GENDER[gender], float(of_person[gender]))
+        for person, gender, of_person in zip(people["person"], other, mean, strict=True)
+        if of_person[gender] > threshold
     ]
 
 
-def _ages(rows: pd.DataFrame, chances: np.ndarray, sure: float, young: int, old: int) -> list[Fix]:
-    people, mean = _by_person(rows, chances)
-    age, said = people["age"].to_numpy(), mean.argmax(1)
-    true, taught = labels.age_group(age), labels.age_group(age, young, old)
-    doubt = _against(mean, true, taught)
+def _age_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int, old: int) -> list[Fix]:
+    people, mean = _by_person(rows, probs)
+    age, predicted = people["age"].to_numpy(), mean.argmax(1)
+    true, trained = labels.age_group(age), labels.age_group(age, young, old)
+    probability = _error_probability(mean, true, trained)
+    wrong = (predicted != true) & (predicted != trained) & (mean.max(1) > threshold)
     return [
-        Fix(people["person"].iloc[at], "age", str(np.clip(age[at], *SPANS[said[at]])), float(doubt[at]))
-        for at in np.flatnonzero((said != true) & (said != taught) & (mean.max(1) > sure))
+        Fix(people["person"].iloc[row], "age", str(np.clip(age[row], *SPANS[predicted[row]])), float(probability[row]))
+        for row in np.flatnonzero(wrong)
     ]
 
 
-def _swaps(rows: pd.DataFrame, chances: np.ndarray, sure: float) -> list[Fix]:
+def _swaps(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]:
+    """A swap for each person with images of both kinds, all predicted to be the other kind."""
     mask = labels.split(rows["label"].to_numpy())[0]
-    bare, other = mask > 0, 3 - mask
-    seen = rows[bare].assign(mask=mask[bare], other=chances[bare, other[bare]])
-    seen["crossed"] = chances[bare].argmax(1) == other[bare]
-    each = seen.groupby("person").agg({"mask": "nunique", "other": "mean", "crossed": "all"})
-    each = each[(each["mask"] == 2) & each["crossed"] & (each["other"] > sure)]
-    return [Fix(str(person), "mask", "swap", float(chance)) for person, chance in each["other"].items()]
+    swappable, other = mask > 0, 3 - mask
+    images = rows[swappable].assign(mask=mask[swappable], other=probs[swappable, other[swappable]])
+    images["crossed"] = probs[swappable].argmax(1) == other[swappable]
+    people = images.groupby("person").agg({"mask": "nunique", "other": "mean", "crossed": "all"})
+    people = people[(people["mask"] == 2) & people["crossed"] & (people["other"] > threshold)]
+    return [Fix(str(person), "mask", "swap", float(probability)) for person, probability in people["other"].items()]
 
 
-def joined(notes: list[str], proposed: list[Fix]) -> list[Fix]:
-    """The proposals, then the fixes told in a run's `notes` that they leave standing; swapped twice is not swapped."""
-    told = [note.removeprefix(FIX).rsplit(" ", 2) for note in notes if note.startswith(FIX)]
-    older = [Fix(person, column, value, None) for person, column, value in told]
-    asked, changed = ({(fix.path, fix.column) for fix in fixes} for fixes in (older, proposed))
-    kept = [fix for fix in proposed if fix.column != "mask" or (fix.path, "mask") not in asked]
-    return kept + [fix for fix in older if (fix.path, fix.column) not in changed]
+def merge(notes: list[str], proposed: list[Fix]) -> list[Fix]:
+    """The proposed fixes, then those that the run was trained with, read from its `notes`.
+
+    A fix trained with is left out where one is proposed for the same person and column; where both are a swap, both
+    are left out, since two swaps change nothing.
+    """
+    texts = [note.removeprefix(FIX_NOTE).rsplit(" ", 2) for note in notes if note.startswith(FIX_NOTE)]
+    trained = [Fix(person, column, value, None) for person, column, value in texts]
+    trained_keys, proposed_keys = ({(fix.path, fix.column) for fix in fixes} for fixes in (trained, proposed))
+    kept = [fix for fix in proposed if fix.column != "mask" or (fix.path, "mask") not in trained_keys]
+    return kept + [fix for fix in trained if (fix.path, fix.column) not in proposed_keys]

@@ -1,9 +1,9 @@
 """All runs as a table, or the difference of two. Free of torch.
 
-    python -m core.reports.listing                 every run and its out-of-fold score
-    python -m core.reports.listing diff A B        which recipe fields, sources and scores differ
+    python -m core.reports.listing                 every run with its out-of-fold scores
+    python -m core.reports.listing diff A B        the recipe fields, sources and scores in which A and B differ
 
-What is not finished or damaged is listed as such, and hides no other run.
+Unfinished and damaged runs are listed too, with their state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.runs.manifest import Manifest
 
 
 def table(only: Collection[str] | None = None) -> None:
-    """Print every run, or only these, best out-of-fold macro F1 first; unfinished and damaged ones last."""
+    """Print every run, or `only` these names; best out-of-fold macro F1 first, unfinished and damaged runs last."""
     finished, damaged = reader.finished()
     scored: list[tuple[float, tuple[str, ...]]] = []
     for name, manifest in finished.items():
@@ -28,12 +28,12 @@ def table(only: Collection[str] | None = None) -> None:
             scored.append((-best, _row(name, manifest)))
         except (KeyError, IndexError, TypeError, ValueError):
             damaged.append(name)
-    others = {
+    unscored = {
         name: f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"
         for name, folder in reader.folders("start.json")
         if not (folder / "run.json").exists()
     } | dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
-    rows = [row for _, row in sorted(scored)] + [(name, state, *[""] * 6) for name, state in sorted(others.items())]
+    rows = [row for _, row in sorted(scored)] + [(name, state, *[""] * 6) for name, state in sorted(unscored.items())]
     shown = [row for row in rows if only is None or row[0] in only]
     if not shown:
         print(f"no runs in {places.runs()} yet; make one with python kernels/v5_multitask/run.py --help")
@@ -42,7 +42,7 @@ def table(only: Collection[str] | None = None) -> None:
 
 
 def _row(name: str, manifest: Manifest) -> tuple[str, ...]:
-    """A finished run in `table`."""
+    """A finished run as a row of `table`."""
     scores, minutes = manifest["scores"], f"{manifest['training_seconds'] / 60:.1f}"
     if scores is None:
         return (name, "no score", *[""] * 5, minutes)
@@ -52,7 +52,11 @@ def _row(name: str, manifest: Manifest) -> tuple[str, ...]:
 
 
 def diff(name: str, other: str) -> None:
-    """Print the recipe fields and scores in which two runs differ."""
+    """Print the recipe fields, sources and data sets in which two finished runs (KERNEL/NAME) differ, and their scores.
+
+    Raises:
+        Refusal: one of them cannot be loaded, see `reader.load`.
+    """
     one, two = reader.load(name).manifest, reader.load(other).manifest
     rows: list[tuple[str, ...]] = [("", name, other)]
     rows += [
@@ -68,12 +72,12 @@ def diff(name: str, other: str) -> None:
     digests = {"rows": (one["rows"], two["rows"]), "labels": (one["labels"], two["labels"])}
     rows += [(field, first[:12], second[:12]) for field, (first, second) in digests.items() if first != second]
     print_table(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
-    for which, manifest in ((name, one), (other, two)):
-        print(f"{which}: {score.line(manifest['scores'])}")
+    for run, manifest in ((name, one), (other, two)):
+        print(f"{run}: {score.line(manifest['scores'])}")
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print columns, the head first: numbers to the right, words to the left."""
+    """Print rows of cells as aligned columns, the header first: numbers to the right, text to the left."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     sides = ["rjust" if all(re.fullmatch(r"[-+.\d]*", cell) for cell in column[1:]) else "ljust" for column in columns]
@@ -83,9 +87,10 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def verdict(better: float) -> str:
-    """In words, for a share of draws: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %.
+    """A difference in words: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %.
 
-    No number of draws makes it certain, so what would be rounded to 100 % is "over 99 %".
+    `better` is the share of bootstrap draws with a difference above 0, as `score.paired` gives it. No number of
+    draws makes a difference certain, so "100 %" is never printed, but "over 99 %".
     """
     share = max(better, 1 - better)
     if share < 0.95:
