@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,37 +51,46 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    def save(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-
-    write(path, save)
+    data = io.BytesIO()
+    np.save(data, array, allow_pickle=False)
+    write(path, lambda temporary: temporary.write_bytes(data.getbuffer()))
 
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_csv(path: Path, needed: Sequence[str], may_be_empty: bool = False) -> pd.DataFrame:
-    """The file's rows, every cell as text.
+def read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of each row of a CSV file that is not blank, the header first.
 
     Raises:
-        Refusal: no such file, no CSV file, a column of `needed` that is missing, or no rows.
+        Refusal: no such file, no CSV file, or a row of another length than the header.
     """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True, skipinitialspace=True)
+            rows = [(reader.line_num, cells) for cells in reader if cells]
+    except FileNotFoundError:
+        raise Refusal(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Refusal(f"{path}: cannot be read as a CSV ({first_line(error)})") from None
+    for line, cells in rows:
+        if len(cells) != (wanted := len(rows[0][1])):
+            raise Refusal(f"{path} line {line}: has {len(cells)} cells for {wanted} columns; quote a value with commas")
+    return rows
+
+
+def read_csv(path: Path, needed: Sequence[str], may_be_empty: bool = False) -> pd.DataFrame:
+    """The file's rows, every cell as text. Refuses a lack of rows, or of a column of `needed`; and as `read_rows`."""
     import pandas as pd
 
-    if not path.is_file():
-        raise Refusal(f"{path}: there is no such file")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Refusal(f"{path}: is not a CSV file ({first_line(error)})") from None
-    missing = [name for name in needed if name not in frame]
+    (_, names), *rows = read_rows(path) or [(1, [])]
+    missing = [name for name in needed if names.count(name) != 1]
     if missing:
-        raise Refusal(f"{path}: has no column {', '.join(missing)}; it needs {', '.join(needed)}")
-    if frame.empty and not may_be_empty:
+        raise Refusal(f"{path}: has no column {', '.join(missing)}, or two; it needs {', '.join(needed)}")
+    if not rows and not may_be_empty:
         raise Refusal(f"{path}: has no rows")
-    return frame
+    return pd.DataFrame([cells for _, cells in rows], columns=names, dtype=str)
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -108,8 +117,7 @@ def text_digest(text: str) -> str:
 def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `path` for this process; a second process is told who holds it, or waits. Nothing stays on disk.
 
-    POSIX record locks: the system drops them when the owner dies, however it dies, and forked
-    loader workers that outlive it for a moment do not inherit them.
+    POSIX record locks: the system drops them when the process dies, and forked loader workers do not inherit them.
 
     Raises:
         Refusal: another process holds the lock and `wait` is false.
@@ -125,7 +133,9 @@ def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         file.close()
-        _remove_empty(made)
+        with suppress(OSError):  # of a folder that is not empty
+            for folder in made:
+                folder.rmdir()
 
 
 def _locked(path: Path, what: str, wait: bool) -> IO[str]:
@@ -144,19 +154,10 @@ def _locked(path: Path, what: str, wait: bool) -> IO[str]:
         file.close()
 
 
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-
-
 def require_room(folder: Path, needed: int, what: str) -> None:
     """Refuse before the work rather than fail within it: `needed` bytes must be free where `folder` is or will be."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise Refusal(
-            f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free; make room there"
-        )
+        sizes = f"needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free"
+        raise Refusal(f"{what} {sizes}; make room there")

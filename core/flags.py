@@ -1,8 +1,6 @@
 """A flag's value as its annotation wants it: types, ranges, choices, values by task, files and runs; and the short
 names of backbones. What does not fit is refused in one line that names the flag. Free of torch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -44,7 +42,9 @@ class File(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A text that names a finished run, KERNEL/NAME, or nothing."""
+    """A text that names a finished run, KERNEL/NAME, unless it is one of `words`."""
+
+    words: tuple[str, ...]
 
 
 Count = Annotated[int, Range(low=1)]
@@ -56,7 +56,7 @@ Fraction = Annotated[float, Range(low=0, high=0.99)]
 Scale = Annotated[float, Range(low=0.05, high=1)]
 Weights = Annotated[str, File(("imagenet", "none"))]
 Fixes = Annotated[str, File(("known", "none"))]
-RunName = Annotated[str, Run()]
+RunName = Annotated[str, Run(("",))]
 #: A flag's value of whatever type, and what Fire or a JSON file holds before it is checked.
 Value = Any
 T = TypeVar("T")

@@ -9,11 +9,11 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar, get_args, get_type_hints
 
 from core import flags
 from core.flags import Count, NonNegative, PerTask, Share, Value, flag_name
@@ -116,19 +116,20 @@ def build(kind: type[T], values: Values) -> T:
 
 def files(recipe: object) -> dict[str, Path]:
     """The files that the recipe's flags name, by field."""
-    return {name: Path(text) for name, text, kind in _texts(recipe) if isinstance(kind, flags.File)}
+    return {name: Path(text) for name, text in _naming(recipe, flags.File)}
 
 
 def runs(recipe: object) -> dict[str, str]:
     """The finished runs that the recipe's flags name, by field."""
-    return {name: text for name, text, kind in _texts(recipe) if isinstance(kind, flags.Run)}
+    return dict(_naming(recipe, flags.Run))
 
 
-def _texts(recipe: object) -> list[tuple[str, str, object]]:
-    """(field, text, what the text names) of each flag that names a file or a run."""
-    hints = [(name, get_args(hint)[1]) for name, hint in _hints(type(recipe)).items() if get_origin(hint) is Annotated]
-    texts = [(name, getattr(recipe, name), kind) for name, kind in hints if isinstance(kind, flags.File | flags.Run)]
-    return [(name, text, kind) for name, text, kind in texts if text and text not in getattr(kind, "words", ())]
+def _naming(recipe: object, kind: type[flags.File] | type[flags.Run]) -> Iterator[tuple[str, str]]:
+    """(field, text) of each flag that names a file, or a run."""
+    for name, hint in _hints(type(recipe)).items():
+        for limits in get_args(hint)[1:]:
+            if isinstance(limits, kind) and getattr(recipe, name) not in limits.words:
+                yield name, getattr(recipe, name)
 
 
 def _hints(kind: type) -> dict[str, object]:
@@ -148,7 +149,8 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
         typed, equals, text = word[2:].partition("=")
         name = typed.replace("-", "_")
         if name not in names:
-            _unknown(typed, names)
+            hint = did_you_mean(flag_name(typed), map(flag_name, names), "see --help", "--{}")
+            raise Refusal(f"there is no flag --{typed}; {hint}")
         if name in found:
             raise Refusal(f"--{typed} is given twice; give it once")
         value_follows = at + 1 < len(argv) and not argv[at + 1].startswith("--")
@@ -156,11 +158,6 @@ def _flags(kind: type, argv: list[str]) -> dict[str, str | None]:
         if value_follows and not equals:
             next(positions)
     return found
-
-
-def _unknown(typed: str, names: list[str]) -> NoReturn:
-    hint = did_you_mean(flag_name(typed), map(flag_name, names), "see --help", "--{}")
-    raise Refusal(f"there is no flag --{typed}; {hint}")
 
 
 def _values(argv: list[str]) -> Values:

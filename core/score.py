@@ -2,8 +2,7 @@
 
     python -m core.score submissions/demo.csv data/answers.csv
 
-Macro F1 is the plain mean of the 18 per-class F1; a class that neither occurs nor is predicted
-counts 0. Free of torch.
+Macro F1 is the plain mean of the 18 per-class F1; a class that neither occurs nor is predicted counts 0.
 """
 
 from __future__ import annotations
@@ -59,9 +58,7 @@ def confusion(true: np.ndarray, predicted: np.ndarray, classes: int = 18) -> np.
 
 def f1(counts: np.ndarray) -> np.ndarray:
     """(..., c) per-class F1 of (..., c, c) confusion counts; 0 where a class neither occurs nor is predicted."""
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    total = counts.sum(-1) + counts.sum(-2)
-    return 2 * hits / np.maximum(total, 1e-12)
+    return 2 * np.diagonal(counts, axis1=-2, axis2=-1) / np.maximum(counts.sum(-1) + counts.sum(-2), 1e-12)
 
 
 def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
@@ -75,8 +72,7 @@ def accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
 def by_person(true: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> np.ndarray:
     """(people, 18, 18) confusion counts."""
     names, person = np.unique(people, return_inverse=True)
-    flat = (person * 18 + true) * 18 + predicted
-    return np.bincount(flat, minlength=len(names) * 324).reshape(len(names), 18, 18)
+    return np.bincount((person * 18 + true) * 18 + predicted, minlength=len(names) * 324).reshape(-1, 18, 18)
 
 
 def bootstrap(per_person: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
@@ -92,7 +88,7 @@ def bootstrap(per_person: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.n
 
 
 def summary(true: np.ndarray, predicted: np.ndarray, people: np.ndarray | None) -> Summary:
-    """All scores of predicted classes (n,); 95 % intervals by bootstrap over people, none where these are not known."""
+    """Scores of predicted classes (n,); intervals by bootstrap over `people`, none where these are not known."""
     counts = confusion(true, predicted)
     macro, share = [float(f1(counts).mean())], [accuracy(true, predicted)]
     if people is not None:
@@ -127,8 +123,7 @@ def paired(
 ) -> Difference:
     """How much better `one` is than `other`, over the rows that both answer (classes; -1 where there is no answer).
 
-    Paired, for what makes a draw of people hard makes it hard for both. `draws`: `f1_draws`, or what remembers its
-    answers.
+    Paired, for what makes a draw of people hard makes it hard for both; `draws` may remember what `f1_draws` gave.
     """
     both = (one >= 0) & (other >= 0)
     true, one, other, people = true[both], one[both], other[both], people[both]
@@ -144,8 +139,7 @@ def paired(
 
 
 def out_of_fold_summary(rows: pd.DataFrame, probs: np.ndarray) -> Summary | None:
-    """Of out-of-fold `probs` (n, 18) over the rows (person, label) they cover; None if these show fewer than 100
-    people, unless they are all."""
+    """Over the rows that out-of-fold `probs` (n, 18) cover; None if these show fewer than 100 people, unless all."""
     covered = ~np.isnan(probs[:, 0])
     people = rows["person"].to_numpy().astype(str)
     if not covered.any() or (len(np.unique(people[covered])) < ENOUGH_PEOPLE and not covered.all()):
@@ -181,11 +175,10 @@ def score_submission(submission: Path, answers: Path) -> Summary:
     predicted, truth = (disk.read_csv(path, ("ImageID", "ans")) for path in (submission, answers))
     for path, frame in ((submission, predicted), (answers, truth)):
         wrong = frame[~frame["ans"].isin([str(label) for label in range(18)])]
-        if len(wrong):
-            ans, image = wrong.iloc[0][["ans", "ImageID"]]
+        for ans, image in zip(wrong["ans"], wrong["ImageID"], strict=True):
             raise Refusal(f"{path}: ans {ans!r} of {image} is not a class from 0 to 17")
-        if frame["ImageID"].duplicated().any():
-            raise Refusal(f"{path}: ImageID {frame['ImageID'][frame['ImageID'].duplicated()].iloc[0]} stands twice")
+        for image in frame["ImageID"][frame["ImageID"].duplicated()]:
+            raise Refusal(f"{path}: ImageID {image} stands twice")
     if set(predicted["ImageID"]) != set(truth["ImageID"]):
         raise Refusal(f"{submission}: does not answer the same images as {answers}")
     answered = predicted.set_index("ImageID")["ans"].loc[truth["ImageID"]]

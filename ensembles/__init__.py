@@ -1,1 +1,1 @@
-"""Votes over finished runs, a file each; `ensembles.voting` counts them."""
+"""Votes over finished runs, one file for each; `ensembles.voting` computes them."""

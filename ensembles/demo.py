@@ -1,4 +1,4 @@
-"""The vote of `make demo`: one run, so that a single expression shows the way from a run to a submission."""
+"""The vote of `make demo`: a single run, the shortest way from a run to a submission."""
 
 from ensembles.voting import run, soft, submit
 

@@ -1,4 +1,4 @@
-"""The vote that came second: v5 on EfficientNet-B0 and on ResNeXt50, soft, one to one."""
+"""The vote that won second place: v5 on EfficientNet-B0 and on ResNeXt50, soft, equal weights."""
 
 from ensembles.voting import run, soft, submit
 

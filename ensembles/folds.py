@@ -1,4 +1,4 @@
-"""All folds of one run, and its best fold alone as the report did: two submissions, so that the regret is measured."""
+"""The mean of all folds of one run, and the best fold alone as in the original report: two submissions to compare."""
 
 from ensembles.voting import run, submit
 

@@ -1,4 +1,4 @@
-"""Votes of votes: the winning soft vote counts twice beside the hard vote of v4 and beside v1."""
+"""A vote over votes: the soft vote `final` with twice the weight of the hard vote of v4 and of v1."""
 
 from ensembles.voting import ensemble, hard, run, submit
 

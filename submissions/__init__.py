@@ -1,1 +1,1 @@
-"""What is handed in, and `submissions.compare`, which says which of it is better."""
+"""Submissions on disk, and `submissions.compare`, which compares them."""

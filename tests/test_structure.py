@@ -129,7 +129,7 @@ def test_no_folder_imports_in_a_circle():
 def test_files_are_short_and_say_what_they_promise(path):
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 240
+    assert len(text.splitlines()) <= 200
     assert path.stem not in {*sys.stdlib_module_names, "utils"}
 
 
@@ -150,7 +150,7 @@ def test_functions_are_short_and_shortcuts_are_not_taken(path):
         assert word not in text
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno < 45, f"{path.name}: {node.name}"
+            assert node.end_lineno - node.lineno < 40, f"{path.name}: {node.name}"
 
 
 def test_each_folder_of_core_is_declared_and_has_three_to_nine_files():

@@ -27,10 +27,7 @@ class Fold:
 
 
 def assign(rows: Rows, number: int, val_ratio: float) -> np.ndarray:
-    """(n_train,) int: the fold that holds each row out, -1 for none.
-
-    Args:
-        number: of folds; 1 holds out `val_ratio` of the people once.
+    """(n_train,) int: which of `number` folds holds each row out; 1 holds out `val_ratio` of the people, -1 for none.
 
     Raises:
         Refusal: fewer people than folds.
@@ -39,9 +36,8 @@ def assign(rows: Rows, number: int, val_ratio: float) -> np.ndarray:
     stratum = rows.column("gender")[first] * 3 + labels.age_group(rows.column("age")[first])
     if len(people) < max(2, number):
         raise Refusal(f"--folds {number}: {len(people)} people cannot be split so; give fewer folds or more people")
-    if number == 1:
-        return _hold_out(people, stratum, val_ratio)[back]
-    return _assign_people(people, stratum, number)[back]
+    fold_of_person = _hold_out(people, stratum, val_ratio) if number == 1 else _in_turn(people, stratum, number)
+    return fold_of_person[back]
 
 
 def _by_hash(people: np.ndarray) -> np.ndarray:
@@ -49,36 +45,27 @@ def _by_hash(people: np.ndarray) -> np.ndarray:
     return np.argsort([hashlib.sha256(person.encode()).hexdigest() for person in people])
 
 
-def _assign_people(people: np.ndarray, stratum: np.ndarray, number: int) -> np.ndarray:
+def _in_turn(people: np.ndarray, stratum: np.ndarray, number: int) -> np.ndarray:
     """Stratum after stratum, one person to each fold in turn: every fold has its share of each, give or take one."""
     order = _by_hash(people)
     order = order[np.argsort(stratum[order], kind="stable")]
-    fold_of_person = np.empty(len(people), np.int64)
-    fold_of_person[order] = np.arange(len(people)) % number
-    return fold_of_person
+    return np.argsort(order) % number  # sorting an order gives the place of each in it
 
 
 def _hold_out(people: np.ndarray, stratum: np.ndarray, share: float) -> np.ndarray:
     """max(1, round(share * people)) people as fold 0; stratified when there are enough for every stratum."""
     order = _by_hash(people)
     held_out = min(max(1, round(share * len(people))), len(people) - 1)
-    fold_of_person = np.full(len(people), -1, np.int64)
-    if held_out < len(np.unique(stratum)):
-        fold_of_person[order[:held_out]] = 0
-        return fold_of_person
-    rank = np.empty(len(people))
-    for each in np.unique(stratum):
-        own = order[stratum[order] == each]
-        rank[own] = (np.arange(len(own)) + 0.5) / len(own)
-    fold_of_person[np.argsort(rank, kind="stable")[:held_out]] = 0
-    return fold_of_person
+    if held_out >= len(np.unique(stratum)):
+        rank = np.empty(len(people))
+        for each in np.unique(stratum):
+            own = order[stratum[order] == each]
+            rank[own] = (np.arange(len(own)) + 0.5) / len(own)
+        order = np.argsort(rank, kind="stable")
+    return np.where(np.isin(np.arange(len(people)), order[:held_out]), 0, -1)
 
 
 def split(table: Table) -> list[Fold]:
     """The folds of a table whose rows are assigned."""
-    indices = [np.flatnonzero(table.fold_of_row == number) for number in table.folds]
-    fits = [table.train.take(np.flatnonzero(table.fold_of_row != number)) for number in table.folds]
-    return [
-        Fold(number, fit, table.train.take(index), index)
-        for number, fit, index in zip(table.folds, fits, indices, strict=True)
-    ]
+    train, held = table.train, [table.fold_of_row == number for number in table.folds]
+    return [Fold(number, train.take(~own), train.take(own), np.flatnonzero(own)) for number, own in enumerate(held)]

@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 
 
 class PixelStore(Protocol):
-    """The decoded images of a data set, as core/images/store.py opens them."""
+    """The decoded images of a data set, as core/images/store.py opens them.
 
-    @property
-    def array(self) -> np.ndarray:
-        """(n, h, w, 3) uint8: crops, or whole frames."""
+    `array` (n, h, w, 3) uint8 holds crops, or whole frames; `size` is the (height, width) that a net sees.
+    """
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) that a net sees."""
+    array: np.ndarray
+    size: tuple[int, int]
 
     def centre_crops(self, index: np.ndarray) -> np.ndarray:
         """(len(index), *size, 3) uint8."""

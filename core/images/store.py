@@ -18,7 +18,7 @@ from core.refusal import Refusal
 CHUNK = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
     """`array` (n, h, w, 3) uint8 holds the crop, or the whole frame; `size` (height, width) is what a net sees."""
 

@@ -3,8 +3,6 @@
 Only (kernel path, recipe as a dict, fold number) crosses a process border; a worker loads the kernel by its path.
 """
 
-from __future__ import annotations
-
 import sys
 from contextlib import nullcontext
 from pathlib import Path

@@ -5,8 +5,6 @@ reads the checkout and the folders that the job names, whatever its parent's own
 so that another worker can resume the fold from its last epoch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -5,8 +5,6 @@
 Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order of the file names.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

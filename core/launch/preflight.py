@@ -1,7 +1,5 @@
 """Checks before training: device, ranks, cluster, network, disk space."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

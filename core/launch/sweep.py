@@ -14,8 +14,6 @@ anything runs; then finished runs are skipped and the others trained, --jobs at 
 (cluster.py), each as its own command would. A run that is refused does not stop the others: it is named at the end.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -3,15 +3,12 @@
 Columns are `kernel` and flags; a cell holds a value, several joined by `|`, or nothing for the default.
 """
 
-from __future__ import annotations
-
-import csv
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import places, recipe
+from core import disk, places, recipe
 from core.flags import flag_name
 from core.refusal import Refusal, did_you_mean
 from core.runs import names
@@ -63,29 +60,16 @@ def planned(table: Path, flags: list[str]) -> list[Planned]:
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line in the file, column -> cell) of each row that is not empty."""
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
-    except FileNotFoundError:
-        raise Refusal(f"{table}: there is no such table; python -m core.launch.sweep --help shows one") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refusal(f"{table}: cannot be read as a CSV ({error})") from None
-    if len(lines) < 2 or "kernel" not in lines[0][1]:
-        raise Refusal(
-            f"{table}: needs a row of names, kernel among them, and more rows; see python -m core.launch.sweep --help"
-        )
-    names = [name.replace("-", "_") for name in lines[0][1]]
-    own = [name for name in names if name in OWN or not name]
-    if own or len(set(names)) < len(names):
+    (_, head), *rows = disk.read_rows(table) or [(1, [])]
+    columns = [name.strip().replace("-", "_") for name in head]
+    if "kernel" not in columns or not rows:
+        advice = "see python -m core.launch.sweep --help"
+        raise Refusal(f"{table}: needs a row of names, kernel among them, and more rows; {advice}")
+    own = [name for name in columns if name in OWN or not name]
+    if own or len(set(columns)) < len(columns):
         why = f"--{own[0]} is given on the command line" if own and own[0] else "a column has no name, or another's"
-        raise Refusal(f"{table} line {lines[0][0]}: {why}")
-    for line, cells in lines[1:]:
-        if len(cells) != len(names):
-            raise Refusal(
-                f"{table} line {line}: has {len(cells)} cells for {len(names)} columns; quote a value with commas"
-            )
-        yield line, dict(zip(names, cells, strict=True))
+        raise Refusal(f"{table} line 1: {why}")
+    yield from ((line, dict(zip(columns, map(str.strip, cells), strict=True))) for line, cells in rows if any(cells))
 
 
 def _combinations(line: int, cells: dict[str, str], flags: list[str]) -> Iterator[Planned]:

@@ -4,8 +4,6 @@ The job is a line of JSON on stdin, which its parent then keeps open: when it cl
 does this process. A Refusal is the last line on stderr, with exit code 2.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

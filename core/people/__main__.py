@@ -1,8 +1,7 @@
 """Makes a competition folder; see core/people/make.py."""
 
-import sys
-
-from core.people.make import main
+from core import recipe
+from core.people.make import Options, draw_competition
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    draw_competition(recipe.parse(Options))

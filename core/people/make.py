@@ -8,8 +8,6 @@ person) with the true classes of the test images. Ages, genders, the seven files
 their mixed endings follow the published figures of the real data set. The same seed draws the same bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
@@ -19,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core import disk, flags, labels, recipe
+from core import disk, flags, labels
 from core.people import population
 from core.people.population import Subject
 from core.refusal import Refusal
@@ -41,9 +39,7 @@ class Options:
 
 
 def draw_competition(options: Options) -> None:
-    """Draw all people and write the folder `options.out`; print how many there are.
-
-    Written under a temporary name and then renamed, so that no folder is left half written.
+    """Draw all people and write the folder `options.out` whole or not at all; print how many there are.
 
     Raises:
         Refusal: `options.out` exists and is not an empty folder, or `options.photos` is no folder, lacks
@@ -52,7 +48,11 @@ def draw_competition(options: Options) -> None:
     out = Path(options.out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: exists and is not an empty folder; remove it or name another")
-    people = _subjects(options)
+    total, rng = options.people + options.eval_people, np.random.default_rng([options.seed, 0])
+    if options.photos:
+        people = population.photographed(Path(options.photos), total, options.elderly, rng)
+    else:
+        people = population.drawn(total, options.elderly, rng)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         _write(temporary, people[: options.people], people[options.people :], options.seed)
@@ -64,36 +64,26 @@ def draw_competition(options: Options) -> None:
     print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 
-def _subjects(options: Options) -> list[Subject]:
-    rng = np.random.default_rng([options.seed, 0])
-    total = options.people + options.eval_people
-    if options.photos:
-        return population.photographed(Path(options.photos), total, options.elderly, rng)
-    return population.drawn(total, options.elderly, rng)
-
-
 def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> None:
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    (root / "train" / "images").mkdir(parents=True)
-    (root / "eval" / "images").mkdir(parents=True)
-    jobs = [delayed(_train_person)(root, subject, seed) for subject in train] + [
-        delayed(_test_person)(root, subject, seed) for subject in test
-    ]
+    for part in ("train", "eval"):
+        (root / part / "images").mkdir(parents=True)
+    jobs = [delayed(_train_person)(root, subject, seed) for subject in train]
+    jobs += [delayed(_test_person)(root, subject, seed) for subject in test]
     results = Parallel(n_jobs=-1, return_as="generator")(jobs)
     rows = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
     disk.write_csv(root / "train" / "train.csv", [("id", "gender", "race", "age", "path"), *rows[: len(train)]])
-    answers = [answer for person in rows[len(train) :] for answer in person]
-    order = np.random.default_rng([seed, 2]).permutation(len(answers))
-    disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((answers[index][0], 0) for index in order)])
-    disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *(answers[index] for index in order)])
+    answers = np.random.default_rng([seed, 2]).permutation(np.concatenate(rows[len(train) :]))
+    disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((name, 0) for name, _, _ in answers)])
+    disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *answers])
 
 
 def _train_person(root: Path, subject: Subject, seed: int) -> tuple[str, str, str, int, str]:
     """Write the person's images; returns the row of train.csv."""
-    gender = labels.GENDER[subject.female]
-    path = f"{subject.number:06d}_{gender}_Asian_{subject.age}"
+    number, gender = f"{subject.number:06d}", labels.GENDER[subject.female]
+    path = f"{number}_{gender}_Asian_{subject.age}"
     folder = root / "train" / "images" / path
     folder.mkdir()
     rng = np.random.default_rng([seed, 1, subject.number, 1])
@@ -102,14 +92,11 @@ def _train_person(root: Path, subject: Subject, seed: int) -> tuple[str, str, st
     files = zip(labels.STEMS, endings(subject.number, rng), _portraits(subject, seed), strict=True)
     for stem, ending, image in files:
         _save(folder / f"{stem}.{ending}", image, rng)
-    return f"{subject.number:06d}", gender, "Asian", subject.age, path
+    return number, gender, "Asian", subject.age, path
 
 
 def endings(number: int, rng: np.random.Generator) -> list[str]:
-    """The endings of the seven files of person `number`, without the dot.
-
-    One for all seven, in the shares of the real data set, but mixed for some people.
-    """
+    """The endings of the seven files of person `number`, without the dot: one for all, but mixed for some people."""
     if number % MIXED_ENDINGS_EVERY == 0:
         return rng.permutation(["jpg", "jpg", "jpg", "png", "png", "jpeg", "JPG"]).tolist()
     return [str(rng.choice(("jpg", "png", "jpeg"), p=(0.954, 0.027, 0.019)))] * 7
@@ -143,13 +130,7 @@ def _portraits(subject: Subject, seed: int) -> Iterator[np.ndarray]:
 def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
     import cv2
 
-    ending = path.suffix.lower()
-    if ending == ".png":
-        parameters = [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    else:
-        parameters = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
-    path.write_bytes(cv2.imencode(ending, image, parameters)[1].tobytes())
-
-
-def main(argv: list[str]) -> None:
-    draw_competition(recipe.parse(Options, argv))
+    ending, how = path.suffix.lower(), [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    if ending != ".png":
+        how = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
+    path.write_bytes(cv2.imencode(ending, image, how)[1].tobytes())

@@ -1,7 +1,5 @@
 """Makes an image of the competition's size out of an aligned, square face photograph (UTKFace), perhaps masked."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
@@ -27,14 +25,9 @@ def read(path: str) -> np.ndarray:
 
 
 def draw(face: np.ndarray, state: int, rng: np.random.Generator) -> np.ndarray:
-    """One image of a face, (512, 384, 3) uint8 BGR, with random mask, size, position, contrast and brightness.
+    """One image of `face`, as `read` gives it, with random mask, size, position, contrast and brightness.
 
-    The background is the face itself, blurred and enlarged.
-
-    Args:
-        face: (200, 200, 3) uint8 BGR, as `read` gives it.
-        state: whether the mask is worn, see `masks.draw_mask`.
-        rng: decides everything random.
+    (512, 384, 3) uint8 BGR; the background is the face itself, blurred and enlarged. `state` as in `masks.draw_mask`.
     """
     masked = face.copy()
     draw_mask(masked, ALIGNED, state, rng)

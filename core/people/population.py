@@ -1,7 +1,6 @@
 """Chooses the people of a competition, drawn or photographed: genders and age groups have their real shares."""
 
-from __future__ import annotations
-
+import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +13,8 @@ from core.refusal import Refusal
 UTKFACE_NAME = re.compile(r"^(\d+)_([01])_([0-4])_\d+\.(jpg|jpeg|png)(\.chip\.jpg)?$", re.IGNORECASE)
 #: Shares of people under 30, from 30 to 59 and aged 60, and of women, among the 2,700 people of the real data set.
 YOUNG, MIDDLE_AGED, ELDERLY, WOMEN = 0.474, 0.455, 0.071, 0.614
-#: How many middle-aged people of the real data set are 57, 58 and 59, and the share of these three ages together.
-EDGE_COUNTS, EDGE_SHARE = {57: 106, 58: 159, 59: 85}, 0.285
+#: How many people of the real data set have these ages, and the share of them among the middle-aged.
+EDGE_AGES, EDGE_COUNTS, EDGE_SHARE = (57, 58, 59), np.array([106, 159, 85]), 0.285
 #: Above every number in the list of known label errors (core/data/fixes.py), so that none is applied to a drawn person.
 FIRST_NUMBER = 100_000
 
@@ -35,13 +34,7 @@ Traits = tuple[bool, int, float, str]
 
 
 def drawn(total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
-    """`total` people to draw, in random order; each gender and age group has its exact share.
-
-    Args:
-        total: number of people.
-        elderly: share of people aged 60, between 0 and 1.
-        rng: decides the ages and the order.
-    """
+    """`total` people to draw, in random order, of whom the share `elderly` is 60; genders and age groups are exact."""
     people: list[Traits] = []
     for (female, group), count in _counts(total, elderly).items():
         ages = [_random_age(group, rng) for _ in range(count)]
@@ -58,35 +51,24 @@ def photographed(folder: Path, total: int, elderly: float, rng: np.random.Genera
     if not folder.is_dir():
         raise Refusal(f"--photos {folder}: is not a folder")
     matches = [(str(path), UTKFACE_NAME.match(path.name)) for path in sorted(folder.iterdir())]
-    adults = [(path, match[2] == "1", int(match[1])) for path, match in matches if match and int(match[1]) >= 18]
+    found = [(match[2] == "1", int(match[1]), float(match[1]), path) for path, match in matches if match]
     people: list[Traits] = []
     for (female, group), count in _counts(total, elderly).items():
-        stratum = [
-            (path, age) for path, is_female, age in adults if (is_female, labels.age_group(age)) == (female, group)
-        ]
+        stratum = [each for each in found if each[1] >= 18 and (each[0], labels.age_group(each[1])) == (female, group)]
         if len(stratum) < count:
-            name = f"{labels.GENDER[female]} {labels.AGE[group]}"
-            raise Refusal(
-                f"--photos {folder}: {count} photographs of {name} are needed and {len(stratum)} are there; ask for fewer people"
-            )
-        chosen = [stratum[index] for index in rng.permutation(len(stratum))[:count]]
-        people += [(female, age, float(age), path) for path, age in chosen]
+            needs = f"{count} photographs of {labels.GENDER[female]} {labels.AGE[group]} are needed"
+            raise Refusal(f"--photos {folder}: {needs} and {len(stratum)} are there; ask for fewer people")
+        people += [stratum[index] for index in rng.permutation(len(stratum))[:count]]
     return _numbered(people, rng)
 
 
 def _counts(total: int, elderly: float) -> dict[tuple[bool, int], int]:
     """How many people of each (female, age group): whole numbers nearest to the shares that add up to `total`."""
     rest = (1 - elderly) / (YOUNG + MIDDLE_AGED)
-    groups = (YOUNG * rest, MIDDLE_AGED * rest, elderly)
-    shares = {
-        (female, group): groups[group] * (WOMEN if female else 1 - WOMEN)
-        for female in (False, True)
-        for group in range(3)
-    }
-    exact = np.array(list(shares.values())) * total
+    exact = np.outer((1 - WOMEN, WOMEN), (YOUNG * rest, MIDDLE_AGED * rest, elderly)).ravel() * total
     counts = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
-    return dict(zip(shares, counts.tolist(), strict=True))
+    return dict(zip(itertools.product((False, True), range(3)), counts.tolist(), strict=True))
 
 
 def _random_age(group: int, rng: np.random.Generator) -> float:
@@ -96,8 +78,7 @@ def _random_age(group: int, rng: np.random.Generator) -> float:
     if group == 2:
         return 60.0
     if rng.random() < EDGE_SHARE:
-        counts = np.array(list(EDGE_COUNTS.values()))
-        return rng.choice(list(EDGE_COUNTS), p=counts / counts.sum()) + rng.random()
+        return rng.choice(EDGE_AGES, p=EDGE_COUNTS / EDGE_COUNTS.sum()) + rng.random()
     return rng.uniform(30, 57)
 
 

@@ -1,7 +1,5 @@
 """One fold's place in a run: its log, its progress and its probabilities. Free of torch."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
@@ -33,10 +31,8 @@ class Epoch(TypedDict):
 
 @dataclass(frozen=True)
 class FoldRun:
-    """One fold's place in a run: `fold` of `folds`, its folder, its curves, and how many folds come `after` it here.
-
-    `shown_by_parent`: another process shows its progress.
-    """
+    """One fold's place in a run: `fold` of `folds`, its folder and its curves' `board`; how many folds this process
+    trains `after` it, and whether its progress is `shown_by_parent`."""
 
     folder: Path
     board: Path
@@ -76,42 +72,6 @@ def read_log(folder: Path) -> list[Epoch]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-class ProgressFile:
-    """In the place of a bar, where another process shows the progress: `update`, `write` and `close` as in tqdm."""
-
-    def __init__(self, folder: Path, name: str, done: int, total: int):
-        self.path, self.done, self.renewed = folder / PROGRESS, done, 0.0
-        self.name, self.total, self.began = name, total, time.time()
-        self.lines: list[str] = []
-        self._renew()
-
-    def update(self, images: int) -> None:
-        self.done += images
-        if time.monotonic() - self.renewed >= SECONDS:
-            self._renew()
-
-    def write(self, line: str) -> None:
-        self.lines.append(line)
-        self._renew()
-
-    def close(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        """Under a temporary name, then renamed, so that no reader sees half; not synced, nothing is lost with it."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        progress: Progress = {
-            "name": self.name,
-            "total": self.total,
-            "began": self.began,
-            "done": self.done,
-            "lines": self.lines,
-        }
-        temporary.write_text(json.dumps(progress), encoding="utf-8")
-        os.replace(temporary, self.path)
-        self.renewed = time.monotonic()
-
-
 class Progress(TypedDict):
     """What a ProgressFile holds: images `done` of `total`, when the process `began`, and its lines so far."""
 
@@ -120,6 +80,31 @@ class Progress(TypedDict):
     began: float
     done: int
     lines: list[str]
+
+
+class ProgressFile:
+    """In the place of a bar, where another process shows the progress: `update`, `write` and `close` as in tqdm."""
+
+    def __init__(self, folder: Path, name: str, done: int, total: int):
+        self.path, self.renewed = folder / PROGRESS, 0.0
+        self.progress: Progress = {"name": name, "total": total, "began": time.time(), "done": done, "lines": []}
+        self.close()
+
+    def update(self, images: int) -> None:
+        self.progress["done"] += images
+        if time.monotonic() - self.renewed >= SECONDS:
+            self.close()
+
+    def write(self, line: str) -> None:
+        self.progress["lines"].append(line)
+        self.close()
+
+    def close(self) -> None:
+        """Renew the file: written, then renamed, so that no reader sees half; not synced, nothing is lost with it."""
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self.progress), encoding="utf-8")
+        os.replace(temporary, self.path)
+        self.renewed = time.monotonic()
 
 
 def read_progress(path: Path) -> Progress | None:

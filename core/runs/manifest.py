@@ -1,7 +1,5 @@
 """start.json, written first, and run.json, written last: what a run was started with, and what came of it."""
 
-from __future__ import annotations
-
 from typing import TypedDict
 
 from core.recipe import Values
@@ -9,18 +7,17 @@ from core.score import Summary
 
 
 class Start(TypedDict):
-    """What a killed run must still agree with to be resumed."""
+    """What a killed run must still agree with to be resumed.
+
+    source, files: sha256 of the kernel and of each deciding module of core, by path, and of each file that a flag
+    names, by the flag's field. reused: `sha256` of each run that a flag names. rows, labels, ages: as `Table.digests`.
+    """
 
     kernel: str
-    #: The fields that decide a result.
     recipe: Values
-    #: sha256 of the kernel and of each deciding module of core, by its path.
     source: dict[str, str]
-    #: sha256 of each file that a flag names, by the flag's field.
     files: dict[str, str]
-    #: The sha256 of each run that a flag names, by the flag's field.
     reused: dict[str, dict[str, str]]
-    #: sha256 of the images' names in order, of the true labels, and of the people with their ages.
     rows: str
     labels: str
     ages: str
@@ -46,7 +43,7 @@ class FoldScores(TypedDict):
 
 
 class Manifest(Start):
-    """run.json: a folder without it is no run. `scores` is None where too few people were held out."""
+    """run.json. `scores` is None where too few people were held out; `sha256` is of the files of `reader.FILES`."""
 
     scores: Summary | None
     folds: list[FoldScores]

@@ -1,7 +1,5 @@
 """A recipe's name and the way back: `effb0-lr0.0001-seed1` is the backbone and the flags off their defaults."""
 
-from __future__ import annotations
-
 import ast
 import re
 from dataclasses import fields
@@ -26,14 +24,9 @@ def run_name(recipe: Shared) -> str:
     """
     defaults = {field.name: field.default for field in fields(recipe)}
     own = {name: getattr(recipe, name) for name in results(recipe)}
-    backbone = own["backbone"]
-    if isinstance(backbone, PerTask):
-        backbone = defaults["backbone"] = backbone.mask
-    parts = [_safe(backbone)]
-    for name, value in own.items():
-        if name != "backbone" or isinstance(value, PerTask):
-            parts += _differing(name, value, defaults[name])
-    name = "-".join(parts)
+    defaults["backbone"] = backbone = own["backbone"].mask if isinstance(own["backbone"], PerTask) else own["backbone"]
+    parts = [part for name, value in own.items() for part in _differing(name, value, defaults[name])]
+    name = "-".join([_safe(backbone), *parts])
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 20]}-{disk.text_digest(name)[:8]}"
     return (recipe.name or name) + ("-smoke" if recipe.smoke else "")
@@ -77,14 +70,12 @@ def command(name: str) -> str:
 
 def _flags(backbone: str, parsed: list[tuple[str, str, str]]) -> list[str]:
     """--FLAG VALUE of each field, the tasks of one field in one flag."""
-    texts = {"backbone": [] if any(task and name == "backbone" for task, name, _ in parsed) else [backbone]}
-    if not texts["backbone"]:
-        texts["backbone"] = [f"mask={backbone}"]
-        others = {task: value for task, name, value in parsed if name == "backbone"}
-        parsed = [each for each in parsed if each[1] != "backbone"]
-        parsed += [(task, "backbone", others.get(task, backbone)) for task in ("gender", "age")]
+    texts = {"backbone": [backbone]}
+    if named := {task: value for task, name, value in parsed if name == "backbone"}:
+        texts["backbone"] = [f"{task}={named.get(task, backbone)}" for task in TASKS]
     for task, name, value in parsed:
-        texts.setdefault(name, []).append(f"{task}={value}" if task else re.sub(r"(?<![eE])[+]", ",", value))
+        if name != "backbone":
+            texts.setdefault(name, []).append(f"{task}={value}" if task else re.sub(r"(?<![eE])[+]", ",", value))
     return [f"--{flag_name(name)} {','.join(parts)}" for name, parts in texts.items()]
 
 

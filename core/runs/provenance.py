@@ -1,7 +1,5 @@
 """What a run was made with: the source, the commit, the versions of Python and of the packages."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib import metadata

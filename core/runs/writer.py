@@ -4,13 +4,11 @@ A finished run of the same name is kept unless forced; then the new one grows be
 end. A killed run is resumed if its start.json is the same.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,9 @@ from core.recipe import Shared
 from core.refusal import Refusal
 from core.runs import foldrun, names, provenance, reader
 from core.runs.manifest import FoldScores, Machine, Manifest, Start
+
+#: What start.json tells of the data.
+DIGESTS = ("ages", "labels", "rows")
 
 
 @dataclass
@@ -52,18 +53,15 @@ class RunWriter:
         self.start = start = _start(self.file, self.recipe, table)
         if (self.folder / "start.json").is_file():
             stored = disk.read_json(self.folder / "start.json")
-            changed = _first_difference(stored, json.loads(json.dumps(start)))
-            if changed and not self.force:
-                advice = "give --force to start it over, or --name for another run"
-                raise Refusal(f"{self.folder}: is an unfinished run with {changed}; {advice}")
-            if changed:
+            if changed := _first_difference(stored, json.loads(json.dumps(start))):
+                if not self.force:
+                    advice = "give --force to start it over, or --name for another run"
+                    raise Refusal(f"{self.folder}: is an unfinished run with {changed}; {advice}")
                 self.discard()
         disk.write_json(self.folder / "start.json", start)
         rows = table.train.frame[["file", "person", "age", "label"]].assign(fold=table.fold_of_row)
-        disk.write(self.folder / "rows.csv", lambda temporary: rows.to_csv(temporary, index=False))
-        disk.write(
-            self.folder / "test.csv", lambda temporary: table.test.frame[["ImageID"]].to_csv(temporary, index=False)
-        )
+        for name, frame in (("rows.csv", rows), ("test.csv", table.test.frame[["ImageID"]])):
+            disk.write_text(self.folder / name, frame.to_csv(index=False))
         disk.write(self.folder / "run.py", lambda temporary: shutil.copyfile(self.file, temporary))
 
     def discard(self) -> None:
@@ -75,7 +73,7 @@ class RunWriter:
 
     def has_progress(self) -> bool:
         """Whether any epoch of the run is finished, so that there is something to lose."""
-        return any(self.folder.glob("folds/*/checkpoint.pt")) or any(self.folder.glob("folds/*/test.npy"))
+        return any(any(self.folder.glob(f"folds/*/{file}")) for file in ("checkpoint.pt", "test.npy"))
 
     def join(self) -> None:
         """Write oof.npy, each row from the fold that held it, and test.npy, the mean of all folds, never the best."""
@@ -167,22 +165,18 @@ def _start(file: Path, requested: Shared, table: Table) -> Start:
     }
 
 
-def _first_difference(stored: Start, current: Start) -> str | None:
-    for field in sorted({*stored["recipe"], *current["recipe"]}):
-        old, new = stored["recipe"].get(field), current["recipe"].get(field)
-        if old != new:
-            return f"{field} {old} where this one has {new}"
-    for name in sorted({*stored["source"], *current["source"]}):
-        if stored["source"].get(name) != current["source"].get(name):
-            return f"another {name} than the present one"
-    for field, digest in current["files"].items():
-        if stored["files"].get(field) != digest:
-            return f"other bytes in its --{flag_name(field)} file"
-    for field, sha256 in current["reused"].items():
-        if stored["reused"].get(field) != sha256:
-            return f"another state of the run that --{flag_name(field)} names"
-    if stored["rows"] != current["rows"]:
-        return "other rows than --data has now"
-    if stored["ages"] != current["ages"]:
-        return "other ages than --data has now"
-    return "other labels than --data has now" if stored["labels"] != current["labels"] else None
+def _first_difference(stored: Start, current: Start) -> str:
+    """In what the unfinished run was started otherwise than this command would; empty if in nothing."""
+    old, new = stored["recipe"], current["recipe"]
+    files = _differing(stored.get("files") or {}, current["files"])
+    reused = _differing(stored.get("reused") or {}, current["reused"])
+    changed = [f"{field} {old.get(field)} where this one has {new.get(field)}" for field in _differing(old, new)]
+    changed += [f"another {name} than the present one" for name in _differing(stored["source"], current["source"])]
+    changed += [f"other bytes in its --{flag_name(field)} file" for field in files]
+    changed += [f"another state of the run that --{flag_name(field)} names" for field in reused]
+    changed += [f"other {field} than --data has now" for field in _differing(stored, current) if field in DIGESTS]
+    return changed[0] if changed else ""
+
+
+def _differing(stored: Mapping[str, object], current: Mapping[str, object]) -> list[str]:
+    return sorted(field for field in {*stored, *current} if stored.get(field) != current.get(field))

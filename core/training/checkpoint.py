@@ -3,8 +3,6 @@
 Weights are safetensors; checkpoints load with weights_only.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TypedDict
 

@@ -1,7 +1,5 @@
 """What a fold trains on: the device, the precision there, and what run.json keeps of the machine."""
 
-from __future__ import annotations
-
 import torch
 
 from core.refusal import Refusal

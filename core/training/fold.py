@@ -1,7 +1,5 @@
 """One fold of one kernel, from rows to probabilities on disk, in the process that it is trained in."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager

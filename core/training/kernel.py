@@ -1,7 +1,5 @@
 """What a kernel is: the names that kernels/vN_name/run.py defines, checked once when it is loaded by its path."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import inspect

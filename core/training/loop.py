@@ -5,8 +5,6 @@ killed run stopped. Predictions come from the last epoch: choosing the best epoc
 every out-of-fold score a lie.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

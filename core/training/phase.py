@@ -1,7 +1,5 @@
 """A stage of training, as a kernel plans it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Rank 0 owns the run: it alone locks, writes and prints. The others train the fol
 share of every batch, and end when it ends.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,4 +1,4 @@
-"""How votes are counted: a vote is an expression over runs and over other votes. Free of torch."""
+"""Votes as expressions: over runs and over other votes, scored and written as submissions. Free of torch."""
 
 from ensembles.voting.api import hard, run, soft, submit
 from ensembles.voting.ensembles import ensemble

@@ -1,10 +1,10 @@
-"""Take a vote: what a file in ensembles/ says, or an expression.
+"""Score a vote: a file in ensembles/, or an expression.
 
-    python -m ensembles.voting final                what ensembles/final.py says
+    python -m ensembles.voting final                ensembles/final.py
     python -m ensembles.voting "soft('v5_multitask/effb0', 2*run('v4_separate/effb0'))" --name tonight
 
-Every node's out-of-fold score is printed; submissions/NAME.csv and .json are written (without --name, an expression
-is only scored). Needs runs, not the data.
+Prints the out-of-fold score of every node and writes submissions/NAME.csv and .json; an expression without --name
+is only scored. Needs runs, not the data.
 """
 
 from __future__ import annotations
@@ -14,37 +14,43 @@ import sys
 from dataclasses import dataclass
 
 from core import recipe
+from core.refusal import Refusal
 from ensembles.voting import ensembles, expression, submission
 from ensembles.voting.api import hard, run, soft
 from ensembles.voting.ensembles import ensemble
+from ensembles.voting.nodes import print_scores
+
+NEEDS = "a vote: EXPRESSION --name NAME, or the name of a file in ensembles/"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What becomes of the vote."""
+    """What to do with the vote."""
 
     name: str = ""  # of the submission; empty: the vote is scored and not written
-    force: bool = False  # write a submission of this name again
+    force: bool = False  # replace an existing submission of this name
 
 
-def vote(text: str, options: Options) -> None:
-    """Take the vote that `text` says."""
-    node = expression.parse(text, {word.__name__: word for word in (run, soft, hard, ensemble)})
+def score_expression(text: str, options: Options) -> None:
+    """Print the scores of the vote that `text` describes, and write the submission if it has a name."""
+    vote = expression.parse(text, {function.__name__: function for function in (run, soft, hard, ensemble)})
     if options.name:
-        submission.write(options.name, node, options.force)
+        submission.write(options.name, vote, options.force)
     else:
-        submission.show(node)
-        print("not written; give --name NAME to make it submissions/NAME.csv")
+        print_scores(vote)
+        print("not written; give --name NAME to write submissions/NAME.csv")
 
 
 def main(argv: list[str]) -> None:
-    needs = "a vote: EXPRESSION --name NAME, or the name of a file in ensembles/"
-    (text,), options = recipe.parse_words(Options, [1], needs, argv)
+    (text,), options = recipe.parse_words(Options, [1], NEEDS, argv)
+    if not text.strip():
+        raise Refusal(f"needs {NEEDS}")
     if re.fullmatch(r"[\w.-]+", text):
-        sys.argv = [str(ensembles.find(text)), *argv[1:]]
-        ensembles.read(ensembles.find(text), "__main__")
+        path = ensembles.find(text)
+        sys.argv = [str(path), *argv[1:]]
+        ensembles.read(path, "__main__")
     else:
-        vote(text, options)
+        score_expression(text, options)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The words of a vote: each gives a node with (n, 18) class probabilities, so any node can be a member of any other.
+"""The functions that make a vote: each returns a node, and any node can be a member of any other.
 
     multitask = soft(run("v5_multitask/effb0"), run("v5_multitask/resnext50"))
     final = hard(2 * multitask, run("v4_separate/effb0"), run("v1_single/effb0"))
     if __name__ == "__main__":
         submit(__file__, final)
 
-ensembles/NAME.py gives its vote the name NAME, so that `ensemble("NAME")` is a member elsewhere.
+ensembles/NAME.py gives its vote the name NAME; then `ensemble("NAME")` can be a member of other votes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from ensembles.voting.votes import Hard, Per, Soft
 
 
 def run(name: str, fold: Fold = None) -> Node:
-    """The finished run KERNEL/NAME: the mean of its folds, one fold, or the fold that scored best on the rows it held.
+    """The finished run KERNEL/NAME: the mean of its folds, one fold by number, or the "best" fold.
 
-    Whether it is there is asked when the vote is taken.
+    The best fold is the one with the highest macro F1 on the rows that it held out. The run is read when its
+    probabilities are needed; until then it need not exist.
     """
     if not isinstance(name, str) or not re.fullmatch(r"[^./][^/]*/[^./][^/]*", name):
-        raise Refusal(f"run({name!r}): names a run as KERNEL/NAME, as in v5_multitask/effb0")
+        raise Refusal(f"run({name!r}): must name a run as KERNEL/NAME, as in v5_multitask/effb0")
     if fold is not None and fold != "best" and (not isinstance(fold, int) or isinstance(fold, bool) or fold < 0):
         raise Refusal(f'run("{name}", fold={fold!r}): a fold is its number or "best"')
     return RunNode(name=name, fold=fold)
@@ -35,40 +36,40 @@ def run(name: str, fold: Fold = None) -> Node:
 def soft(*members: Node, per: Per = "class") -> Node:
     """Soft vote: the mean of the members' probabilities, weighted as in ``soft(2 * a, b)``.
 
-    per="attribute" votes mask, gender and age apart and joins them.
+    per="attribute" votes on mask, gender and age separately and joins the results.
     """
-    return Soft(voters=_voters("soft", members, per), per=per)
+    return Soft(members=_check_members("soft", members, per), per=per)
 
 
 def hard(*members: Node, per: Per = "class") -> Node:
-    """Hard vote: each member names one class, with its weight; a tie goes to the higher mean probability.
+    """Hard vote: each member votes for one class, with its weight; a tie goes to the higher mean probability.
 
-    per="attribute" votes mask, gender and age apart and joins them.
+    per="attribute" votes on mask, gender and age separately and joins the results.
     """
-    return Hard(voters=_voters("hard", members, per), per=per)
+    return Hard(members=_check_members("hard", members, per), per=per)
 
 
-def _voters(word: str, members: tuple[Node, ...], per: str) -> tuple[Node, ...]:
+def _check_members(function: str, members: tuple[Node, ...], per: str) -> tuple[Node, ...]:
     wrong = [member for member in members if not isinstance(member, Node)]
     if wrong:
-        raise Refusal(f"{word}(...) votes over run(...) and other votes, not over {wrong[0]!r}")
+        raise Refusal(f"{function}(...) votes over run(...) and other votes, not over {wrong[0]!r}")
     if not members:
-        raise Refusal(f"{word}() has no members")
+        raise Refusal(f"{function}() has no members")
     if per not in ("class", "attribute"):
-        raise Refusal(f'{word}(..., per={per!r}): must be "class" or "attribute"')
+        raise Refusal(f'{function}(..., per={per!r}): must be "class" or "attribute"')
     return members
 
 
 def submit(file: str, vote: Node) -> None:
-    """Write submissions/NAME.csv and NAME.json for the ensemble file NAME.py, after printing every node's score.
+    """Print every node's score, then write submissions/NAME.csv and NAME.json for the ensemble file NAME.py.
 
     `file` is the ensemble's __file__, or another NAME for a second submission of the same file.
 
     Raises:
         Refusal: a member that is no finished run or belongs to another data set, an unknown flag, or
-            a submission of this name that is there already (unless --force).
+            an existing submission of this name (unless --force is given).
     """
     unknown = [word for word in sys.argv[1:] if word != "--force"]
     if unknown:
-        raise Refusal(f"there is no flag {unknown[0]}; an ensemble takes --force alone")
+        raise Refusal(f"there is no flag {unknown[0]}; an ensemble takes only --force")
     submission.write(Path(file).stem, vote, force="--force" in sys.argv)

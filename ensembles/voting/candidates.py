@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """`names` (m) of the runs in order, `rows` (n): file, person, age, label, and what the runs said of them.
+class Candidates:
+    """`names` (m) of the runs in order, `rows` (n): file, person, age, label, and the runs' probabilities of them.
 
     `probs` (m, n, 18) float64, rows that sum to 1: out of fold, for the n rows that all m runs held out.
     `left_out` names each run that cannot be compared with these, with the reason.
@@ -31,52 +31,58 @@ class Pool:
     left_out: list[str]
 
 
-def gather(like: str = "", only: Sequence[str] = (), people: int = 1) -> Pool:
-    """All finished runs of one data set, by name, without smoke runs, damaged ones and those that held out fewer rows.
+def load(like: str = "", only: Sequence[str] = (), min_people: int = 1) -> Candidates:
+    """All finished runs of one data set, by name, without smoke runs, damaged runs and runs that held out fewer rows.
 
     Args:
-        like: a run of the data set that is meant; empty where there is only one.
-        only: names of the runs to take; empty for all.
-        people: refuse if fewer were held out.
+        like: a run of the data set to use; empty if there is only one data set.
+        only: names of the runs to use; empty for all.
+        min_people: refuse if fewer were held out.
 
     Raises:
-        Refusal: an unknown or damaged run, runs of several data sets, no run that can be used, or
-            held-out people who are fewer than `people`, or than 100 of more.
+        Refusal: an unknown or damaged run, runs of several data sets, no run that can be used, or fewer held-out
+            people than `min_people`, or than 100 if the data set has as many.
     """
     from tqdm import tqdm
 
-    for name in (*only, *filter(None, [like])):
-        reader.load(name)
-    finished, damaged = reader.finished()
-    found = {name: manifest for name, manifest in finished.items() if not only or name in only}
-    left_out = [f"{name} (its run.json is damaged)" for name in damaged if not only]
-    left_out += [f"{name} (a smoke run)" for name in sorted(found) if name.endswith("-smoke")]
-    names = _of_one_data_set({name: found[name] for name in sorted(found) if not name.endswith("-smoke")}, like)
+    names, left_out = _usable(like, only)
     if not names:
-        besides = f" but {', '.join(left_out)}" if left_out else ""
+        except_these = f" except {', '.join(left_out)}" if left_out else ""
         raise Refusal(
-            f"no run is finished in {places.runs()}{besides}; make one with python kernels/v5_multitask/run.py"
+            f"no run is finished in {places.runs()}{except_these}; make one with python kernels/v5_multitask/run.py"
         )
-    loaded = [reader.load(name) for name in tqdm(names, "reading", unit="run", disable=None, leave=False)]
-    covers = {run.name: ~np.isnan(run.oof[:, 0]) for run in loaded}
-    most = max(covers.values(), key=np.sum)
-    shared = {name: int((most & covered).sum()) for name, covered in covers.items()}
-    kept = [run for run in loaded if shared[run.name] == most.sum()]
+    runs = [reader.load(name) for name in tqdm(names, "reading", unit="run", disable=None, leave=False)]
+    held_out = {run.name: ~np.isnan(run.oof[:, 0]) for run in runs}
+    most = max(held_out.values(), key=np.sum)
+    shared = {name: int((most & rows).sum()) for name, rows in held_out.items()}
+    complete = [run for run in runs if shared[run.name] == most.sum()]
     left_out += [
         f"{name} (held out {number} of the {most.sum()} rows that others did)"
         for name, number in shared.items()
         if number < most.sum()
     ]
-    rows = kept[0].rows[most].reset_index(drop=True)
-    _check_people(rows, kept[0].rows, people)
-    probs = np.stack([run.oof[most] for run in kept]).astype(np.float64)
-    return Pool([run.name for run in kept], rows, probs / probs.sum(2, keepdims=True), left_out)
+    rows = complete[0].rows[most].reset_index(drop=True)
+    _check_people(rows, complete[0].rows, min_people)
+    probs = np.stack([run.oof[most] for run in complete]).astype(np.float64)
+    return Candidates([run.name for run in complete], rows, probs / probs.sum(2, keepdims=True), left_out)
 
 
-def _of_one_data_set(found: dict[str, Manifest], like: str) -> list[str]:
-    """The runs of `like`'s data set, or of the only one there is."""
+def _usable(like: str, only: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of the finished runs of one data set, sorted, and the runs left out, with the reason."""
+    for name in (*only, *filter(None, [like])):
+        reader.load(name)
+    finished, damaged = reader.finished()
+    requested = {name: manifest for name, manifest in sorted(finished.items()) if not only or name in only}
+    left_out = [f"{name} (its run.json is damaged)" for name in damaged if not only]
+    left_out += [f"{name} (a smoke run)" for name in requested if name.endswith("-smoke")]
+    full = {name: manifest for name, manifest in requested.items() if not name.endswith("-smoke")}
+    return _of_one_data_set(full, like), left_out
+
+
+def _of_one_data_set(manifests: dict[str, Manifest], like: str) -> list[str]:
+    """The runs of `like`'s data set, or of the only data set."""
     sets: dict[tuple[str, str], list[str]] = {}
-    for name, manifest in found.items():
+    for name, manifest in manifests.items():
         sets.setdefault((manifest["rows"], manifest["labels"]), []).append(name)
     if like:
         return next((names for names in sets.values() if like in names), [])
@@ -86,8 +92,8 @@ def _of_one_data_set(found: dict[str, Manifest], like: str) -> list[str]:
     return next(iter(sets.values()), [])
 
 
-def _check_people(rows: pd.DataFrame, whole: pd.DataFrame, people: int) -> None:
-    there, all_there = rows["person"].nunique(), whole["person"].nunique()
-    needed = max(people, min(score.ENOUGH_PEOPLE, all_there))
-    if there < needed:
-        raise Refusal(f"the runs in {places.runs()} held out {there} people; at least {needed} are needed")
+def _check_people(held_out: pd.DataFrame, all_rows: pd.DataFrame, min_people: int) -> None:
+    number = held_out["person"].nunique()
+    needed = max(min_people, min(score.ENOUGH_PEOPLE, all_rows["person"].nunique()))
+    if number < needed:
+        raise Refusal(f"the runs in {places.runs()} held out {number} people; at least {needed} are needed")

@@ -1,4 +1,4 @@
-"""The files in ensembles/, each a vote by its own name."""
+"""The files in ensembles/, each of which defines a vote of its own name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from core import places
 from core.refusal import Refusal, did_you_mean
 from ensembles.voting.nodes import Node
 
-#: The ensemble files that are being read, the outermost first.
+#: Names of the ensemble files that are being read, the outermost first.
 _reading: list[str] = []
 
 
@@ -22,16 +21,17 @@ def ensemble(name: str) -> Node:
     """The vote that ensembles/NAME.py gives the name NAME.
 
     Raises:
-        Refusal: no such file, a file that cannot be read as a vote, or one that contains itself.
+        Refusal: no such file, a file that cannot be read as a vote, or a vote that contains itself.
     """
     path = find(name)
-    found = read(path, "ensemble").get(name)
-    if not isinstance(found, Node):
+    vote = read(path, "ensemble").get(name)
+    if not isinstance(vote, Node):
         raise Refusal(f"{path}: must give its vote the name {name}, as in {name} = soft(...)")
-    return found
+    return vote
 
 
 def find(name: str) -> Path:
+    """The path of ensembles/NAME.py. Refuses a name without a file."""
     folder = places.HOME / "ensembles"
     path = folder / f"{name}.py"
     if not re.fullmatch(r"\w+", str(name)) or not path.is_file():
@@ -41,10 +41,10 @@ def find(name: str) -> Path:
     return path
 
 
-def read(path: Path, run_name: str) -> dict[str, Any]:
-    """What the file defines. What is wrong with it is its author's to know in one line, not our traceback."""
+def read(path: Path, run_name: str) -> dict[str, object]:
+    """The names that the file defines; a mistake in the file is refused in one line, without a traceback."""
     try:
-        with _once(path.stem):
+        with _no_circle(path.stem):
             return runpy.run_path(str(path), run_name=run_name)
     except SyntaxError as error:
         raise Refusal(f"{path} line {error.lineno}: {error.msg}") from None
@@ -54,8 +54,8 @@ def read(path: Path, run_name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _once(name: str) -> Iterator[None]:
-    """Refuses a vote that is being read already: it contains itself."""
+def _no_circle(name: str) -> Iterator[None]:
+    """Refuses a vote whose file is already being read: it contains itself."""
     if name in _reading:
         raise Refusal(f"the vote {name} contains itself: {' -> '.join([*_reading[_reading.index(name) :], name])}")
     _reading.append(name)

@@ -1,53 +1,53 @@
-"""A vote as text -> the vote: parsed, never evaluated.
+"""Parses a vote from text, without running the text as Python.
 
-A call of a word the vote knows, a positive number times a vote, a run's name in quotes, strings and whole numbers
-as arguments: nothing else is understood, whatever it would do.
+Allowed are calls of the given functions, a positive number times a vote, and strings and whole numbers as
+arguments. Everything else is refused.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from core.refusal import Refusal
 from ensembles.voting.nodes import Node
 
-Words = dict[str, Callable[..., Node]]
+Functions = dict[str, Callable[..., Node]]
 
 
-def parse(text: str, words: Words) -> Node:
-    """The vote that `text` says with these words; a bare 'KERNEL/NAME' among a vote's members is that run.
+def parse(text: str, functions: Functions) -> Node:
+    """The vote that `text` describes with these functions; a bare 'KERNEL/NAME' among a vote's members is that run.
 
     Raises:
-        Refusal: what is no expression, or asks for anything but the vote's own words.
+        Refusal: text that is no expression, or that uses anything else.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-        return _vote(tree, words)
+        return _vote(tree, functions)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal(f"cannot read {_short(text)!r} as a vote ({getattr(error, 'msg', None) or error})") from None
 
 
-def _vote(tree: ast.expr, words: Words) -> Node:
+def _vote(tree: ast.expr, functions: Functions) -> Node:
     match tree:
         case ast.Constant(value=str(name)):
-            return words["run"](name)
+            return functions["run"](name)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             weight, member = (left, right) if _is_number(left) else (right, left)
-            return _vote(member, words) * _number(weight)
-        case ast.Call(func=ast.Name(id=word), args=given, keywords=named) if word in words:
-            named_values = {each.arg or _refuse(tree): _value(each.value) for each in named}
-            over_votes = word in ("soft", "hard")
-            values = [_vote(each, words) if over_votes else _value(each) for each in given]
+            return _vote(member, functions) * _number(weight)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords) if name in functions:
+            named_values = {keyword.arg or _refuse(tree): _value(keyword.value) for keyword in keywords}
+            over_votes = name in ("soft", "hard")
+            values = [_vote(each, functions) if over_votes else _value(each) for each in arguments]
             try:
-                return words[word](*values, **named_values)
+                return functions[name](*values, **named_values)
             except TypeError as error:
                 raise Refusal(f"{_short(ast.unparse(tree))}: {error}") from None
         case _:
-            return _refuse(tree, words)
+            return _refuse(tree, functions)
 
 
 def _is_number(tree: ast.expr) -> bool:
@@ -55,19 +55,26 @@ def _is_number(tree: ast.expr) -> bool:
 
 
 def _number(tree: ast.expr) -> float:
-    """A literal number, signed or not; the vote itself refuses what is no weight."""
-    value = _value(tree.operand) if isinstance(tree, ast.UnaryOp) else _value(tree)
-    return -value if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub) else value
+    """A literal number, with or without a sign; Node refuses a number that cannot be a weight."""
+    match tree:
+        case ast.Constant(value=int(number) | float(number)):
+            return number
+        case ast.UnaryOp(op=ast.UAdd(), operand=ast.Constant(value=int(number) | float(number))):
+            return number
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number) | float(number))):
+            return -number
+        case _:
+            return _refuse(tree)
 
 
-def _value(tree: ast.expr) -> Any:
+def _value(tree: ast.expr) -> str | int | float:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str | int | float):
         return tree.value
     return _refuse(tree)
 
 
-def _refuse(tree: ast.expr, words: Words | None = None) -> NoReturn:
-    known = f"; a vote is made of {', '.join(words)}, weights and run names in quotes" if words else ""
+def _refuse(tree: ast.expr, functions: Functions | None = None) -> NoReturn:
+    known = f"; a vote is made of {', '.join(functions)}, weights and run names in quotes" if functions else ""
     raise Refusal(f"cannot vote with {_short(ast.unparse(tree))!r}{known}")
 
 

@@ -1,4 +1,4 @@
-"""Who can vote: nodes, each an (n, 18) array of class probabilities whose rows sum to 1. Free of torch.
+"""Nodes of a vote: each gives (n, 18) class probabilities whose rows sum to 1, and is scored. Free of torch.
 
 A finished run is a node, and so is every vote over nodes (ensembles/voting/votes.py).
 """
@@ -8,25 +8,28 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 
-from core import places
+from core import places, score
 from core.refusal import Refusal
 from core.runs import reader
 
 Fold = int | Literal["best"] | None
+#: Out-of-fold predictions of the training images, or predictions of the test images.
+Part = Literal["oof", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """Something that votes; `2 * node` is the same with twice the weight."""
+    """A run or a vote over `members`; `2 * node` is the same node with twice the weight."""
 
     weight: float = 1.0
+    members: tuple[Node, ...] = ()
 
     def __mul__(self, factor: float) -> Node:
         number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
@@ -37,23 +40,24 @@ class Node:
     __rmul__ = __mul__
 
     @property
-    def members(self) -> tuple[Node, ...]:
-        return ()
-
-    @property
     def label(self) -> str:
-        """The node's own words in the printed tree, without its weight and its members."""
+        """The node in the printed tree, without its weight and its members."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        """The expression that makes this node, its weight included."""
+        """The expression that makes this node, with its weight."""
         raise NotImplementedError
 
-    def probs(self, part: str) -> np.ndarray:
-        """(n, 18) float64, rows sum to 1; `part` is "oof" (NaN where a member held no row) or "test"."""
+    def probs(self, part: Part) -> np.ndarray:
+        """(n, 18) float64, rows sum to 1; out of fold, NaN where a member did not hold out the row."""
+        return self.vote(member.probs(part) for member in self.members)
+
+    def vote(self, member_probs: Iterable[np.ndarray]) -> np.ndarray:
+        """(n, 18): the node's probabilities if its members' are these (n, 18)."""
         raise NotImplementedError
 
     def leaves(self) -> Iterator[RunNode]:
+        """Every run below this node, in order."""
         for member in self.members:
             yield from member.leaves()
 
@@ -63,7 +67,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class RunNode(Node):
-    """A finished run, or one fold of it, read when it is first asked."""
+    """A finished run, or one fold of it, read when it is first needed."""
 
     name: str
     fold: Fold = None
@@ -80,31 +84,96 @@ class RunNode(Node):
     def __str__(self) -> str:
         return self._weighted(self.label)
 
-    def probs(self, part: str) -> np.ndarray:
-        whole = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
-        found = whole if self.fold is None else self._of_fold(part, whole)
-        return found / found.sum(1, keepdims=True)
+    def probs(self, part: Part) -> np.ndarray:
+        probs = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
+        if self.fold is not None:
+            probs = self._of_fold(part, probs)
+        return probs / probs.sum(1, keepdims=True)
 
-    def _of_fold(self, part: str, whole: np.ndarray) -> np.ndarray:
-        """One fold's word: on test all of it, out of fold only the rows that it held."""
+    def _of_fold(self, part: Part, probs: np.ndarray) -> np.ndarray:
+        """One fold's probabilities: of all test images, or out of fold of the rows that it held out (NaN elsewhere)."""
         scores = [fold["macro_f1"] for fold in self.loaded.manifest["folds"]]
-        number = int(np.argmax(scores)) if self.fold == "best" else self.fold
+        number = self.fold if isinstance(self.fold, int) else int(np.argmax(scores))
         if number not in range(len(scores)):
             raise Refusal(f"{self.name}: has folds 0 to {len(scores) - 1}, not {self.fold!r}")
         if part == "test":
-            return reader.fold_test(self.loaded, int(number or 0)).astype(np.float64)
-        return np.where((self.loaded.rows["fold"] == number).to_numpy()[:, None], whole, np.nan)
+            return reader.fold_test(self.loaded, number).astype(np.float64)
+        return np.where((self.loaded.rows["fold"] == number).to_numpy()[:, None], probs, np.nan)
 
     def leaves(self) -> Iterator[RunNode]:
         yield self
 
 
 def _load(name: str, root: Path) -> reader.Run:
-    """`reader.load`, once for all the places where a vote names the run, and again if the run was made again."""
+    """`reader.load`, once however often a vote names the run, and again if the run was trained again."""
     path = root / name / "run.json"
-    return _loaded(name, root, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _load_cached(name, root, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @functools.cache
-def _loaded(name: str, root: Path, made: int) -> reader.Run:
+def _load_cached(name: str, root: Path, modified: int) -> reader.Run:
     return reader.load(name)
+
+
+class TreeNode(TypedDict):
+    """One node of a vote: its label, and its out-of-fold scores, None if too few people were held out."""
+
+    vote: str
+    weight: float
+    oof: score.Summary | None
+    members: list[TreeNode]
+
+
+def print_scores(vote: Node) -> tuple[TreeNode, np.ndarray]:
+    """Print every node's out-of-fold score, each below its parent's.
+
+    Returns:
+        The tree as JSON, and (n_train,) the vote's out-of-fold classes, -1 where a member did not hold out the row.
+
+    Raises:
+        Refusal: members of two data sets, a smoke run, a run that is missing or damaged.
+    """
+    first = check_same_data(vote)
+    tree, probs = _score_tree(vote, first)
+    _print_tree(tree, 0)
+    return tree, np.where(np.isnan(probs[:, 0]), -1, probs.argmax(1))
+
+
+def check_same_data(vote: Node) -> reader.Run:
+    """The first run of the vote. Refuses a smoke run and runs of different data sets, with the run's name."""
+    first, *others = (leaf.loaded for leaf in vote.leaves())
+    for run in (first, *others):
+        if run.name.endswith("-smoke"):
+            raise Refusal(f"{run.name}: is a smoke run and answers only a few images; train it without --smoke")
+    for run in others:
+        digests = {
+            "rows": (run.manifest["rows"], first.manifest["rows"]),
+            "labels": (run.manifest["labels"], first.manifest["labels"]),
+        }
+        for field, (own, other) in digests.items():
+            if own != other:
+                raise Refusal(
+                    f"{run.name}: has other {field} than {first.name}; runs of two data sets cannot vote together"
+                )
+    return first
+
+
+def _score_tree(node: Node, first: reader.Run) -> tuple[TreeNode, np.ndarray]:
+    """The node as JSON, and its out-of-fold probabilities; each node's are computed once."""
+    members = [_score_tree(member, first) for member in node.members]
+    probs = node.vote(probs for _, probs in members) if node.members else node.probs("oof")
+    # a complete run was scored when it was finished
+    stored = node.loaded.manifest["scores"] if isinstance(node, RunNode) and node.fold is None else None
+    return {
+        "vote": node.label,
+        "weight": node.weight,
+        "oof": stored or score.out_of_fold_summary(first.rows, probs),
+        "members": [tree for tree, _ in members],
+    }, probs
+
+
+def _print_tree(tree: TreeNode, depth: int) -> None:
+    weight = f"{tree['weight']:g} * " if tree["weight"] != 1 else ""
+    print(f"{'    ' * depth}{weight}{tree['vote']}\n{'    ' * depth}  {score.line(tree['oof'])}")
+    for member in tree["members"]:
+        _print_tree(member, depth + 1)

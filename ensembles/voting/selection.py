@@ -1,12 +1,12 @@
-"""Greedy ensemble selection: which finished runs to vote softly with, and with what weights. Free of torch.
+"""Greedy ensemble selection: which finished runs to use in a soft vote, and with which weights. Free of torch.
 
     python -m ensembles.voting.selection                               all finished runs, if they are of one data set
-    python -m ensembles.voting.selection --like v5_multitask/effb0     those of this run's data set
+    python -m ensembles.voting.selection --like v5_multitask/effb0     the runs of this run's data set
     python -m ensembles.voting.selection --only v5_multitask/effb0,v4_separate/effb0
 
-Prints the choice as an expression ready to paste, beside the best single run and the soft vote of all.
-A choice that is scored on the rows it was made on flatters itself, so each is scored honestly too: the
-people are dealt into five groups, and what is chosen on four of them answers for the fifth.
+Prints the selection as an expression, and compares it with the best single run and with the soft vote of all runs.
+A score on the rows that the runs were chosen on is too high, so each method is also cross-validated: the people
+are assigned to five groups, and each group is predicted by the runs that were chosen on the other four.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,67 +26,76 @@ from core.data import folds
 from core.data.table import Rows
 from core.reports import listing
 from ensembles.voting import candidates
+from ensembles.voting.candidates import Candidates
 from ensembles.voting.nodes import RunNode
 from ensembles.voting.votes import Soft
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 GROUPS = 5
-#: Decimals that count: macro F1s that differ by less are tied.
+#: Macro F1s that are equal to so many decimals are tied.
 DECIMALS = 12
 
-#: Positions of the runs to vote with, repeated by weight, given `probs` (m, n, 18) and `true` (n,).
-Chooser = Callable[[np.ndarray, np.ndarray], list[int]]
+#: (probs (m, n, 18), true (n,)) -> positions of the chosen runs, each as often as its weight.
+Method = Callable[[np.ndarray, np.ndarray], list[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to choose from."""
+    """The runs to choose from."""
 
-    like: str = ""  # KERNEL/NAME: choose among the runs of its data set
-    only: tuple[str, ...] = ()  # choose among these runs alone
+    like: str = ""  # KERNEL/NAME: choose from the runs of its data set
+    only: tuple[str, ...] = ()  # choose from these runs only
     rounds: flags.Count = 25  # how often a run is added; the weights add up to at most this
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Classes (n,) that a way of choosing gives: each row from runs chosen without it, and from runs chosen on all."""
+class Selection:
+    """The runs that a method chooses on all rows, and classes (n,) from two soft votes.
 
-    name: str
-    chosen: list[int]
-    honest: np.ndarray
-    optimistic: np.ndarray
+    `on_all_rows`: of these runs. `cross_validated`: each row from runs that were chosen on other people.
+    """
+
+    method: str
+    positions: list[int]
+    cross_validated: np.ndarray
+    on_all_rows: np.ndarray
 
 
-def select(probs: np.ndarray, true: np.ndarray, rounds: int = 25, step: Callable[[], Any] = lambda: None) -> list[int]:
-    """Positions of the chosen runs in the order they were chosen, each as often as it was.
+def select(
+    probs: np.ndarray, true: np.ndarray, rounds: int = 25, on_round: Callable[[], object] = lambda: None
+) -> list[int]:
+    """Positions of the chosen runs in the order of choice, each as often as it was chosen.
 
     Every round adds the run that makes the macro F1 of the mean probabilities greatest, the first of
     those tied; the answer is the best prefix of the rounds, the shortest of those tied. (Caruana,
     Niculescu-Mizil, Crew, Ksikes: Ensemble Selection from Libraries of Models, ICML 2004.)
 
     Args:
-        probs: (m, n, 18) float64, what each run says of the same rows.
+        probs: (m, n, 18) float64, each run's probabilities of the same rows.
         true: (n,) int, classes 0..17.
-        step: called after each round.
+        on_round: called after each round.
     """
     total = np.zeros(probs.shape[1:])
-    chosen: list[int] = []
+    positions: list[int] = []
     reached: list[float] = []
     for _ in range(rounds):
         scores = [score.macro_f1(true, (total + each).argmax(1)) for each in probs]
-        chosen.append(_first_best(scores))
-        reached.append(scores[chosen[-1]])
-        total += probs[chosen[-1]]
-        step()
-    return chosen[: _first_best(reached) + 1]
+        positions.append(_first_best(scores))
+        reached.append(scores[positions[-1]])
+        total += probs[positions[-1]]
+        on_round()
+    return positions[: _first_best(reached) + 1]
 
 
-def single(probs: np.ndarray, true: np.ndarray) -> list[int]:
+def best_single(probs: np.ndarray, true: np.ndarray) -> list[int]:
     """The run with the greatest macro F1, the first of those tied."""
     return select(probs, true, rounds=1)
 
 
-def everyone(probs: np.ndarray, true: np.ndarray) -> list[int]:
-    """Each run once, whatever it says."""
+def all_runs(probs: np.ndarray, true: np.ndarray) -> list[int]:
+    """Each run once."""
     return list(range(len(probs)))
 
 
@@ -94,95 +103,95 @@ def _first_best(scores: list[float]) -> int:
     return int(np.round(scores, DECIMALS).argmax())
 
 
-def vote(probs: np.ndarray, chosen: list[int]) -> np.ndarray:
-    """(n,) classes by the soft vote of the chosen runs; added up as `select` does, so that ties fall alike."""
+def soft_vote(probs: np.ndarray, positions: list[int]) -> np.ndarray:
+    """(n,) classes by the soft vote of the chosen runs, added in the order of `select` so that ties are the same."""
     total = np.zeros(probs.shape[1:])
-    for position in chosen:
+    for position in positions:
         total += probs[position]
     return total.argmax(1)
 
 
-def chosen_elsewhere(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, choose: Chooser) -> np.ndarray:
-    """(n,) classes: what `choose` takes on the rows of the other groups (n,) answers for each group."""
-    said = np.empty(len(true), np.int64)
+def cross_validate(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, method: Method) -> np.ndarray:
+    """(n,) classes: each of the groups (n,) is predicted by the runs that `method` chooses on the other groups."""
+    predicted = np.empty(len(true), np.int64)
     for group in np.unique(groups):
-        held = groups == group
-        said[held] = vote(probs[:, held], choose(probs[:, ~held], true[~held]))
-    return said
+        held_out = groups == group
+        predicted[held_out] = soft_vote(probs[:, held_out], method(probs[:, ~held_out], true[~held_out]))
+    return predicted
 
 
-def deal(rows: Any) -> np.ndarray:
-    """(n,) int: five groups of whole people, dealt as folds are. `rows` is a frame with person, age and label."""
+def assign_groups(rows: pd.DataFrame) -> np.ndarray:
+    """(n,) int: five groups of whole people, assigned as folds are. `rows` has person, age and label."""
     gender = labels.split(rows["label"].to_numpy())[1]
     return folds.assign(Rows(rows.assign(gender=gender)), GROUPS, 0)
 
 
-def compare(found: candidates.Pool, rounds: int) -> list[Choice]:
-    """The greedy selection, the best single run and the soft vote of all, each chosen honestly and on all rows."""
+def compare_methods(runs: Candidates, rounds: int) -> list[Selection]:
+    """The greedy selection, the best single run and the soft vote of all."""
     from tqdm import tqdm
 
-    true, groups = found.rows["label"].to_numpy(), deal(found.rows)
-    choices = []
+    true, groups = runs.rows["label"].to_numpy(), assign_groups(runs.rows)
+    selections = []
     with tqdm(total=rounds * (GROUPS + 1), desc="choosing", unit="round", disable=None, leave=False) as bar:
-        ways: dict[str, Chooser] = {
-            "greedy selection": partial(select, rounds=rounds, step=bar.update),
-            "best single run": single,
-            "soft vote of all": everyone,
+        methods: dict[str, Method] = {
+            "greedy selection": partial(select, rounds=rounds, on_round=bar.update),
+            "best single run": best_single,
+            "soft vote of all": all_runs,
         }
-        for name, choose in ways.items():
-            chosen = choose(found.probs, true)
-            honest = chosen_elsewhere(found.probs, true, groups, choose)
-            choices.append(Choice(name, chosen, honest, vote(found.probs, chosen)))
-    return choices
+        for name, method in methods.items():
+            positions = method(runs.probs, true)
+            predicted = cross_validate(runs.probs, true, groups, method)
+            selections.append(Selection(name, positions, predicted, soft_vote(runs.probs, positions)))
+    return selections
 
 
-def expression(names: list[str]) -> str:
-    """The soft vote of these runs as an ensemble writes it, the heaviest first; a name that stands k times weighs k."""
+def as_expression(names: list[str]) -> str:
+    """The soft vote of these runs as an ensemble file has it, heaviest first; a name given k times has weight k."""
     counts = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
     if len(counts) == 1:
         return str(RunNode(name=names[0]))
-    return str(Soft(voters=tuple(RunNode(name=name, weight=weight) for name, weight in counts)))
+    return str(Soft(members=tuple(RunNode(name=name, weight=weight) for name, weight in counts)))
 
 
-def verdict(greedy: Choice, others: list[Choice], rows: Any) -> str:
-    """One sentence: the honest selection beside the better of the others, paired by resampling people."""
+def verdict(greedy: Selection, others: list[Selection], rows: pd.DataFrame) -> str:
+    """One sentence: the cross-validated greedy selection against the better of the others, paired by person."""
     true, people = rows["label"].to_numpy(), rows["person"].to_numpy().astype(str)
-    rival = max(others, key=lambda other: score.macro_f1(true, other.honest))
-    found = score.paired(true, greedy.honest, rival.honest, people)
-    difference = [found[name] for name in ("difference", "low", "high")]
-    told = listing.verdict(found["better"])
-    advice = {"better": "take it", "worse": f"take the {rival.name}"}.get(
-        told.split()[0], f"the {rival.name} does as well"
-    )
-    flattered = score.macro_f1(true, greedy.optimistic) - score.macro_f1(true, greedy.honest)
+    best = max(others, key=lambda other: score.macro_f1(true, other.cross_validated))
+    difference = score.paired(true, greedy.cross_validated, best.cross_validated, people)
+    text = score.with_interval([difference["difference"], difference["low"], difference["high"]], "+")
+    answer = listing.verdict(difference["better"])
+    advice = {"better": "use it", "worse": f"use the {best.method}"}
+    excess = score.macro_f1(true, greedy.on_all_rows) - score.macro_f1(true, greedy.cross_validated)
     return (
-        f"On people it was not chosen on, the greedy selection is {score.with_interval(difference, '+')}"
-        f" from the {rival.name}: {told}, so {advice};"
-        f" its optimistic score says {abs(flattered):.4f} too {'much' if flattered >= 0 else 'little'}."
+        f"On people it was not chosen on, the macro F1 of the greedy selection differs by {text}"
+        f" from the {best.method}: {answer}, so {advice.get(answer.split()[0], f'the {best.method} is as good')};"
+        f" its macro F1 on all rows is {abs(excess):.4f} too {'high' if excess >= 0 else 'low'}."
     )
 
 
-def propose(options: Options) -> None:
-    """Print the choices with their scores, and the greedy one as an expression."""
-    found = candidates.gather(options.like, options.only, people=GROUPS)
-    choices = compare(found, options.rounds)
-    true, people = found.rows["label"].to_numpy(), found.rows["person"].to_numpy().astype(str)
-    table: list[tuple[str, ...]] = [("", "runs", "honest macro F1 [95 %]", "optimistic macro F1 [95 %]")]
-    for choice in choices:
-        spans = (score.summary(true, said, people)["macro_f1"] for said in (choice.honest, choice.optimistic))
-        table.append((choice.name, str(len(set(choice.chosen))), *map(score.with_interval, spans)))
-    print(f"{len(found.names)} runs, {len(true)} held-out images of {len(set(people))} people")
-    if found.left_out:
-        print(f"left out: {', '.join(found.left_out)}")
+def print_selection(options: Options) -> None:
+    """Print the methods with their scores, and the greedy selection as an expression."""
+    runs = candidates.load(options.like, options.only, min_people=GROUPS)
+    selections = compare_methods(runs, options.rounds)
+    true, people = runs.rows["label"].to_numpy(), runs.rows["person"].to_numpy().astype(str)
+    head = ("", "runs", "macro F1 on people not chosen on [95 %]", "macro F1 on all rows [95 %]")
+    table: list[tuple[str, ...]] = [head]
+    for selection in selections:
+        predictions = (selection.cross_validated, selection.on_all_rows)
+        scores = (score.summary(true, predicted, people)["macro_f1"] for predicted in predictions)
+        table.append((selection.method, str(len(set(selection.positions))), *map(score.with_interval, scores)))
+    print(f"{len(runs.names)} runs, {len(true)} held-out images of {len(set(people))} people")
+    if runs.left_out:
+        print(f"left out: {', '.join(runs.left_out)}")
     listing.print_table(table)
-    print(verdict(choices[0], choices[1:], found.rows))
-    best = expression([found.names[position] for position in choices[0].chosen])
-    print(f"\n{best}\n\nin an ensemble:  submit(__file__, {best})")
-    print(f"at once:         python -m ensembles.voting {shlex.quote(best)} --name tonight")
+    print(verdict(selections[0], selections[1:], runs.rows))
+    best = as_expression([runs.names[position] for position in selections[0].positions])
+    print(f"\n{best}\n\nin an ensemble file:  submit(__file__, {best})")
+    print(f"as a command:         python -m ensembles.voting {shlex.quote(best)} --name chosen")
 
 
 def main(argv: list[str]) -> None:
-    propose(recipe.parse(Options, argv))
+    print_selection(recipe.parse(Options, argv))
 
 
 if __name__ == "__main__":

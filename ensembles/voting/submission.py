@@ -1,8 +1,8 @@
-"""Submissions on disk: NAME.csv for the competition, NAME.json for whoever compares. Free of torch.
+"""Submissions on disk: NAME.csv for the competition, NAME.json for comparisons. Free of torch.
 
 NAME.json holds the vote as an expression and as a tree (each node's weight, out-of-fold score and interval), the
-digests and commits of its members, how often each class is predicted, and what the vote says of every training
-row out of fold, so that two submissions can be compared person by person after their runs are gone.
+digests and commits of its runs, the predicted class counts, and the out-of-fold class of every training row, so
+that two submissions can be compared person by person when their runs no longer exist.
 """
 
 from __future__ import annotations
@@ -11,43 +11,65 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from core import disk, labels, places, score
-from core.refusal import Refusal
+from core import disk, labels, places
+from core.refusal import Refusal, first_line
 from core.runs import provenance, reader
-from ensembles.voting.nodes import Node, RunNode
-from ensembles.voting.votes import Vote
+from core.score import Summary
+from ensembles.voting.nodes import Node, TreeNode, print_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A letter for each class, and one for rows that no fold held.
+#: A letter for each class, and one for rows that no fold held out.
 LETTERS = "abcdefghijklmnopqr-"
-#: Files that live beside the submissions.
-TAKEN = ("leaderboard", "index", "compare")
+#: Names of other files in the folder of submissions.
+RESERVED = ("leaderboard", "index", "compare")
+
+
+class RunDigests(TypedDict):
+    """The files of a run that voted, and the commit that it was trained at."""
+
+    sha256: dict[str, str]
+    commit: str | None
+
+
+class Manifest(TypedDict):
+    """NAME.json. `oof` has a letter for each training row; `rows` and `labels` are the digests that its runs share."""
+
+    expression: str
+    tree: TreeNode
+    members: dict[str, RunDigests]
+    rows: str
+    labels: str
+    class_counts: list[int]
+    class_order: list[str]
+    oof: str
+    commit: str | None
+    written: str
 
 
 def check_name(name: str) -> str:
-    """The name, if it can be a submission's. Refuses what is not the plain name of a file."""
-    if not re.fullmatch(r"[\w+][\w.+-]{0,99}", name) or name in TAKEN:
+    """The name, if it can be a submission's. Refuses anything but the plain name of a file."""
+    if not re.fullmatch(r"[\w+][\w.+-]{0,99}", name) or name in RESERVED:
         raise Refusal(
-            f"--name {name}: must be a plain name of letters, digits and . + - _, and none of {', '.join(TAKEN)}"
+            f"--name {name}: must be a plain name of letters, digits and . + - _, and none of {', '.join(RESERVED)}"
         )
     return name
 
 
 def write(name: str, vote: Node, force: bool = False) -> Path:
-    """Take the vote, check it, write the submission; returns the CSV's path."""
+    """Print the vote's scores, check its answers, write the submission; returns the CSV's path."""
     target = places.submissions() / f"{check_name(name)}.csv"
     if target.exists() and not force:
-        raise Refusal(f"{target}: is there already; give --force (make ensemble NAME={name} FORCE=1) to write it again")
-    tree, oof = show(vote)
+        raise Refusal(f"{target}: exists already; give --force (make ensemble NAME={name} FORCE=1) to replace it")
+    tree, oof = print_scores(vote)
     first = next(vote.leaves()).loaded
     answers = vote.probs("test").argmax(1)
-    manifest = {
+    manifest: Manifest = {
         "expression": str(vote),
         "tree": tree,
         "members": {
@@ -58,69 +80,18 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
         "labels": first.manifest["labels"],
         "class_counts": np.bincount(answers, minlength=18).tolist(),
         "class_order": list(labels.CLASSES),
-        "oof": "".join(LETTERS[said] for said in oof),
+        "oof": "".join(LETTERS[label] for label in oof),
         "commit": provenance.commit(),
         "written": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
-    disk.write_text(target, checked(first.test_ids, answers))
+    disk.write_text(target, csv_text(first.test_ids, answers))
     disk.write_json(target.with_suffix(".json"), manifest)
     print(f"wrote {target}")
     return target
 
 
-def show(vote: Node) -> tuple[dict[str, Any], np.ndarray]:
-    """Print every node's out-of-fold score under its parent's.
-
-    Returns:
-        The tree as JSON, and (n_train,) what the vote says of each row out of fold, -1 where no member held it.
-
-    Raises:
-        Refusal: members of two data sets, a smoke run, a run that is not there or was damaged.
-    """
-    first = agreed(vote)
-    tree, probs = _scored(vote, first)
-    _print(tree, 0)
-    return tree, np.where(np.isnan(probs[:, 0]), -1, probs.argmax(1))
-
-
-def agreed(vote: Node) -> reader.Run:
-    """The first member, once all are seen to be of one data set. Refuses what cannot be compared, naming the run."""
-    first, *others = (leaf.loaded for leaf in vote.leaves())
-    for member in (first, *others):
-        if member.name.endswith("-smoke"):
-            raise Refusal(f"{member.name}: is a smoke run and answers a few images only; train it without --smoke")
-    for other in others:
-        for field in ("rows", "labels"):
-            if other.manifest[field] != first.manifest[field]:
-                raise Refusal(
-                    f"{other.name}: has other {field} than {first.name}; runs of two data sets cannot vote together"
-                )
-    return first
-
-
-def _scored(node: Node, first: reader.Run) -> tuple[dict[str, Any], np.ndarray]:
-    """The node as JSON, and its out-of-fold probabilities; each node's are computed once."""
-    below = [_scored(member, first) for member in node.members]
-    probs = node.taken(probs for _, probs in below) if isinstance(node, Vote) else node.probs("oof")
-    # a whole run was scored when it was finished
-    known = node.loaded.manifest["scores"] if isinstance(node, RunNode) and node.fold is None else None
-    return {
-        "vote": node.label,
-        "weight": node.weight,
-        "oof": known or score.out_of_fold_summary(first.rows, probs),
-        "members": [tree for tree, _ in below],
-    }, probs
-
-
-def _print(tree: dict[str, Any], depth: int) -> None:
-    weight = f"{tree['weight']:g} * " if tree["weight"] != 1 else ""
-    print(f"{'    ' * depth}{weight}{tree['vote']}\n{'    ' * depth}  {score.line(tree['oof'])}")
-    for member in tree["members"]:
-        _print(member, depth + 1)
-
-
-def checked(ids: list[str], answers: np.ndarray) -> str:
-    """The submission's text, once it is seen to hold each id once, in order, with a class 0..17."""
+def csv_text(ids: list[str], answers: np.ndarray) -> str:
+    """The CSV file's text. Refuses answers that do not give each id once, with a class 0..17."""
     if len(ids) != len(answers) or len(set(ids)) != len(ids) or not ((answers >= 0) & (answers <= 17)).all():
         raise Refusal("the vote does not answer each test image once with a class from 0 to 17")
     return disk.csv_text([("ImageID", "ans"), *zip(ids, answers.tolist(), strict=True)])
@@ -128,23 +99,24 @@ def checked(ids: list[str], answers: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Submission:
-    """A written submission: `test` (n_test,) and `oof` (n_train,) classes 0..17, -1 where no fold held the row."""
+    """A submission on disk: `test` (n_test,) and `oof` (n_train,) classes 0..17, -1 where no fold held out the row."""
 
     name: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     ids: list[str]
     test: np.ndarray
     oof: np.ndarray
 
     def rows(self) -> pd.DataFrame | None:
-        """file, person, age and label of every training row, if a finished run of the same data set is left to ask."""
-        wanted = (self.manifest["rows"], self.manifest["labels"], len(self.oof))
-        for name, folder in reader.folders("run.json"):
+        """file, person, age and label of every training row, from any finished run of the data set; else None."""
+        for name, _ in reader.folders("run.json"):
             try:
-                run = disk.read_json(folder / "run.json")
-                if (run["rows"], run["labels"]) == wanted[:2] and len(rows := reader.load(name).rows) == wanted[2]:
-                    return rows[["file", "person", "age", "label"]]
-            except ValueError:  # a damaged run is told of where it votes; here another one can be asked
+                run = reader.read_manifest(name)
+                if (run.get("rows"), run.get("labels")) == (self.manifest["rows"], self.manifest["labels"]):
+                    rows = reader.load(name).rows
+                    if len(rows) == len(self.oof):
+                        return rows[["file", "person", "age", "label"]]
+            except Refusal:  # a damaged run; another may be readable
                 continue
         return None
 
@@ -155,19 +127,37 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Submission:
-    """The submission NAME. Refuses one that is not there, or whose CSV or JSON was damaged."""
-
+    """The submission NAME. Refuses one that does not exist, or whose CSV or JSON is damaged."""
     path = places.submissions() / f"{name}.csv"
     if not path.is_file() or not path.with_suffix(".json").is_file():
         known = ", ".join(names()) or "none yet; make one with make ensemble NAME=..."
         raise Refusal(f"{name}: is no submission in {places.submissions()}; there are {known}")
     frame = disk.read_csv(path, ("ImageID", "ans"))
     try:
-        manifest = disk.read_json(path.with_suffix(".json"))
+        manifest = _read_manifest(path.with_suffix(".json"))
         oof = np.array([LETTERS.index(letter) for letter in manifest["oof"]])
         test = frame["ans"].to_numpy().astype(int)
         if np.bincount(test, minlength=18).tolist() != manifest["class_counts"]:
             raise ValueError("the CSV has other answers than the JSON counts")
-    except (ValueError, KeyError) as error:
-        raise Refusal(f"{path}: does not go with its .json ({error}); write it again with --force") from None
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise Refusal(f"{path}: does not match its .json ({reason}); write it again with --force") from None
     return Submission(name, manifest, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))
+
+
+def _read_manifest(path: Path) -> Manifest:
+    """The JSON file. Raises ValueError if it is not a submission's."""
+    manifest = disk.read_json(path)
+    if not isinstance(manifest, dict) or not _is_tree(manifest.get("tree")):
+        raise ValueError("the JSON holds no vote")
+    if not all(isinstance(manifest.get(key), str) for key in ("rows", "labels", "oof")):
+        raise ValueError("the JSON lacks rows, labels or oof")
+    return manifest  # type: ignore[return-value]
+
+
+def _is_tree(tree: object) -> bool:
+    if not isinstance(tree, dict) or not TreeNode.__required_keys__ <= set(tree):
+        return False
+    scores, members = tree["oof"], tree["members"]
+    scored = scores is None or (isinstance(scores, dict) and set(scores) >= Summary.__required_keys__)
+    return scored and isinstance(members, list) and all(map(_is_tree, members))

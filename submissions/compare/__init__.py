@@ -1,1 +1,1 @@
-"""Submissions side by side: tables in the terminal, a page that opens from disk, and what the leaderboard said."""
+"""Comparison of submissions: tables in the terminal, a page that opens from disk, and the scores of the leaderboard."""

@@ -1,78 +1,83 @@
-"""Plots of a comparison, as Plotly figures. The page gives them its colours, so that they follow light and dark."""
+"""Plots of a comparison, as Plotly figures. The page sets their colours, which follow its light and dark scheme."""
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
 
 from core import labels
-from submissions.compare import leaderboard
 from submissions.compare.comparison import Comparison
+from submissions.compare.leaderboard import Entries
 
+#: A figure as JSON: "data" and "layout".
 Figure = dict[str, Any]
-#: Pixels of a heat map: a cell's usual height and its least width, a letter of a name beside it, the numbers above.
+#: (number, name, [value, low, high] out of fold, score on the leaderboard) of a submission.
+Point = tuple[str, str, list[float], float]
+#: Pixels of a heat map: a cell's height and least width, a letter of a row's name, the room for the numbers above.
 CELL, LEAST_CELL, LETTER, ABOVE = 27, 44, 8, 32
 
 
-def agreement(found: Comparison) -> Figure:
-    """(k, k) share of equal test answers; the diagonal, always 1, is left empty so that the others show."""
-    shares = found.agreement
+def agreement(comparison: Comparison) -> Figure:
+    """(k, k) share of equal test predictions; the diagonal, always 1, is empty so that the colours show the others."""
+    shares = comparison.agreement
     number = len(shares)
     z = [[None if i == j else float(shares[i, j]) for j in range(number)] for i in range(number)]
-    names = _numbered(found)
+    names = _numbered_names(comparison)
     text = [["" if value is None else f"{value * 100:.1f}" for value in row] for row in z]
     hover = [[f"{names[i]}<br>{names[j]}" for j in range(number)] for i in range(number)]
-    map_ = go.Heatmap(z=z, x=_numbers(number), y=names, text=text, customdata=hover, zmax=1)
-    map_.hovertemplate = "%{customdata}<br>answer %{text} % of the test images alike<extra></extra>"
-    return _heat_map(map_, cell=max(CELL, min(48, 280 // number)))
+    heat_map = go.Heatmap(z=z, x=_numbers(range(number)), y=names, text=text, customdata=hover, zmax=1)
+    heat_map.hovertemplate = "%{customdata}<br>agree on %{text} % of the test images<extra></extra>"
+    return _heat_map_figure(heat_map, cell=max(CELL, min(48, 280 // number)))
 
 
-def class_f1(found: Comparison) -> Figure:
-    """(18, k) out-of-fold F1 of each class; in bold each class's best of those that answer every row."""
-    told = {which: scores for which in range(len(found.submissions)) if (scores := found.scores(which))}
-    whole = [which for which in told if len(set(found.answered(which))) == 1]
-    best = [max((told[which]["class_f1"][label] for which in whole), default=2.0) for label in range(18)]
-    z = [[scores["class_f1"][label] for scores in told.values()] for label in range(18)]
+def class_f1(comparison: Comparison) -> Figure:
+    """(18, k) out-of-fold F1 of each class; in bold the best of the submissions that predict every row."""
+    indices = range(len(comparison.submissions))
+    f1 = {index: scores["class_f1"] for index in indices if (scores := comparison.scores(index))}
+    complete = [index for index in f1 if len(set(comparison.row_counts(index))) == 1]
+    best = [max((f1[index][label] for index in complete), default=2.0) for label in range(18)]
+    z = [[each[label] for each in f1.values()] for label in range(18)]
     text = [
-        [_bold(f"{z[label][at]:.2f}", which in whole and z[label][at] == best[label]) for at, which in enumerate(told)]
+        [_bold(f"{f1[index][label]:.2f}", index in complete and f1[index][label] == best[label]) for index in f1]
         for label in range(18)
     ]
-    names = _numbered(found)
-    hover = [[names[which] for which in told]] * 18
-    map_ = go.Heatmap(z=z, x=[str(which + 1) for which in told], y=_classes(), text=text, customdata=hover)
-    map_.update(zmin=0, zmax=1, hovertemplate="%{customdata}<br>%{y}<br>F1 %{z:.4f}<extra></extra>")
-    return _heat_map(map_, CELL)
+    names, classes = _numbered_names(comparison), [html.escape(name) for name in labels.CLASSES]
+    hover = [[names[index] for index in f1]] * 18
+    heat_map = go.Heatmap(z=z, x=_numbers(f1), y=classes, text=text, customdata=hover)
+    heat_map.update(zmin=0, zmax=1, hovertemplate="%{customdata}<br>%{y}<br>F1 %{z:.4f}<extra></extra>")
+    return _heat_map_figure(heat_map, CELL)
 
 
-def against_board(found: Comparison, board: dict[str, leaderboard.Line]) -> Figure | None:
-    """Out-of-fold macro F1 with its interval against the leaderboard's; None while no score is known."""
-    drawn = go.Figure()
+def against_leaderboard(comparison: Comparison, entries: Entries) -> Figure | None:
+    """Out-of-fold macro F1 with its interval against the leaderboard's; None if no score is known."""
+    figure = go.Figure()
     for column, symbol in (("public_f1", "circle"), ("private_f1", "diamond")):
-        points = [
-            (f"{which + 1}", html.escape(one.name), scores["macro_f1"], float(board[one.name][column]))
-            for which, one in enumerate(found.submissions)
-            if (scores := found.scores(which)) and board.get(one.name, {}).get(column)
+        points: list[Point] = [
+            (f"{index + 1}", html.escape(name), scores["macro_f1"], float(entries[name][column]))
+            for index, name in enumerate(comparison.names)
+            if (scores := comparison.scores(index)) and entries.get(name, {}).get(column)
         ]
         if points:
-            drawn.add_trace(_points(points, column.replace("_f1", ""), symbol))
-    if not drawn.data:
+            figure.add_trace(_scatter(points, column.replace("_f1", ""), symbol))
+    if not figure.data:
         return None
-    drawn.update_xaxes(title="out-of-fold macro F1")
-    drawn.update_yaxes(title="leaderboard macro F1")
-    drawn.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "width": 1}, layer="below")
-    drawn.update_xaxes(range=_around([end for trace in drawn.data for end in _ends(trace)]))
-    drawn.update_yaxes(range=_around([value for trace in drawn.data for value in trace.y]))
-    drawn.update_layout(height=360, margin={"l": 60, "r": 16, "t": 12, "b": 52}, legend={"orientation": "h", "y": 1.1})
-    return _plain(drawn)
+    figure.update_xaxes(title="out-of-fold macro F1")
+    figure.update_yaxes(title="leaderboard macro F1")
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "width": 1}, layer="below")
+    figure.update_xaxes(range=_padded_range([end for trace in figure.data for end in _interval_ends(trace)]))
+    figure.update_yaxes(range=_padded_range([value for trace in figure.data for value in trace.y]))
+    figure.update_layout(height=360, margin={"l": 60, "r": 16, "t": 12, "b": 52}, legend={"orientation": "h", "y": 1.1})
+    return _as_json(figure)
 
 
-def _points(points: list[tuple[str, str, list[float], float]], name: str, symbol: str) -> go.Scatter:
+def _scatter(points: list[Point], name: str, symbol: str) -> go.Scatter:
     numbers, names, values, scores = zip(*points, strict=True)
-    arms = [(value[0] - value[1], value[2] - value[0]) if len(value) > 1 else (0.0, 0.0) for value in values]
-    low, high = zip(*arms, strict=True)
+    errors = [(value[0] - value[1], value[2] - value[0]) if len(value) > 1 else (0.0, 0.0) for value in values]
+    low, high = zip(*errors, strict=True)
     return go.Scatter(
         x=[value[0] for value in values],
         y=scores,
@@ -88,53 +93,49 @@ def _points(points: list[tuple[str, str, list[float], float]], name: str, symbol
     )
 
 
-def _ends(trace: go.Scatter) -> list[float]:
-    arms = zip(trace.x, trace.error_x.arrayminus, trace.error_x.array, strict=True)
-    return [end for at, low, high in arms for end in (at - low, at + high)]
+def _interval_ends(trace: go.Scatter) -> list[float]:
+    errors = zip(trace.x, trace.error_x.arrayminus, trace.error_x.array, strict=True)
+    return [end for value, low, high in errors for end in (value - low, value + high)]
 
 
-def _around(values: list[float]) -> list[float]:
-    room = max(0.01, 0.12 * (max(values) - min(values)))
-    return [min(values) - room, max(values) + room]
+def _padded_range(values: list[float]) -> list[float]:
+    padding = max(0.01, 0.12 * (max(values) - min(values)))
+    return [min(values) - padding, max(values) + padding]
 
 
-def _heat_map(map_: go.Heatmap, cell: int) -> Figure:
-    map_.update(texttemplate="%{text}", xgap=2, ygap=2, showscale=False, hoverongaps=False)
-    beside = LETTER * max(len(html.unescape(name)) for name in map_.y) + LETTER
-    drawn = go.Figure(map_)
-    drawn.update_xaxes(type="category", side="top", showgrid=False, showline=False, ticks="")
-    drawn.update_yaxes(type="category", autorange="reversed", showgrid=False, showline=False, ticks="")
-    drawn.update_layout(
-        height=len(map_.y) * cell + ABOVE + 8,
-        margin={"l": beside, "r": 4, "t": ABOVE, "b": 8},
-        meta={"least": beside + len(map_.x) * LEAST_CELL, "most": beside + len(map_.x) * 3 * LEAST_CELL},
+def _heat_map_figure(heat_map: go.Heatmap, cell: int) -> Figure:
+    heat_map.update(texttemplate="%{text}", xgap=2, ygap=2, showscale=False, hoverongaps=False)
+    left = LETTER * max(len(html.unescape(name)) for name in heat_map.y) + LETTER
+    figure = go.Figure(heat_map)
+    figure.update_xaxes(type="category", side="top", showgrid=False, showline=False, ticks="")
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showline=False, ticks="")
+    figure.update_layout(
+        height=len(heat_map.y) * cell + ABOVE + 8,
+        margin={"l": left, "r": 4, "t": ABOVE, "b": 8},
+        meta={"least": left + len(heat_map.x) * LEAST_CELL, "most": left + len(heat_map.x) * 3 * LEAST_CELL},
     )
-    return _plain(drawn)
+    return _as_json(figure)
 
 
-def _plain(drawn: go.Figure) -> Figure:
-    """The figure without the default template's colours and without dragging, which would hold up a scrolling thumb."""
-    drawn.update_layout(template="none", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
-    drawn.update_xaxes(fixedrange=True, zeroline=False)
-    drawn.update_yaxes(fixedrange=True, zeroline=False)
-    return json.loads(drawn.to_json())
+def _as_json(figure: go.Figure) -> Figure:
+    """The figure without the default template's colours, and without dragging, which would block scrolling by touch."""
+    figure.update_layout(template="none", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
+    figure.update_xaxes(fixedrange=True, zeroline=False)
+    figure.update_yaxes(fixedrange=True, zeroline=False)
+    return json.loads(figure.to_json())
 
 
 def _bold(text: str, best: bool) -> str:
     return f"<b>{text}</b>" if best else text
 
 
-def _classes() -> list[str]:
-    return [html.escape(name) for name in labels.CLASSES]
+def _numbers(indices: Iterable[int]) -> list[str]:
+    return [str(index + 1) for index in indices]
 
 
-def _numbers(number: int) -> list[str]:
-    return [str(which + 1) for which in range(number)]
-
-
-def _numbered(found: Comparison) -> list[str]:
-    """ "1 final": names as they stand beside a heat map, cut where they would not fit, and told apart by the number."""
+def _numbered_names(comparison: Comparison) -> list[str]:
+    """ "1 final": the names of a heat map's rows; a long name is cut, and the number still identifies it."""
     return [
-        f"{which} {html.escape(one.name if len(one.name) <= 18 else one.name[:17] + '…')}"
-        for which, one in enumerate(found.submissions, 1)
+        f"{number} {html.escape(name if len(name) <= 18 else name[:17] + '…')}"
+        for number, name in enumerate(comparison.names, 1)
     ]

@@ -1,9 +1,9 @@
-"""What the competition said: submissions/leaderboard.csv, a line for each scored submission, kept by the user.
+"""The competition's scores: submissions/leaderboard.csv, a line for each submission, kept by the user.
 
     python -m submissions.compare.leaderboard final --public-f1 0.7861 --public-acc 0.8256 --note "second place"
 
-Columns: name, public_f1, public_acc, private_f1, private_acc (0 to 1), date, note. Giving more of a submission's
-scores later fills its line in; what stands there of other scores stays. Free of torch.
+Columns: name, public_f1, public_acc, private_f1, private_acc (0 to 1), date, note. A submission's scores can be
+added one after the other; what is not given stays as it is. Free of torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,79 +23,88 @@ from ensembles.voting import submission
 
 SCORES = ("public_f1", "public_acc", "private_f1", "private_acc")
 COLUMNS = ("name", *SCORES, "date", "note")
-Share = Annotated[float, Range(low=0, high=1)]
-Line = dict[str, str]
+Score = Annotated[float, Range(low=0, high=1)]
+#: A line of the file: its text by column.
+Entry = dict[str, str]
+#: The lines by the submission's name.
+Entries = dict[str, Entry]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the competition's page shows; give what is known."""
+    """The scores on the competition's page; give those that are known."""
 
     public_f1: str = ""  # macro F1, 0 to 1
     public_acc: str = ""  # accuracy, 0 to 1
     private_f1: str = ""  # macro F1, 0 to 1
     private_acc: str = ""  # accuracy, 0 to 1
-    date: str = ""  # of the submission, YYYY-MM-DD; empty: the one that stands there, or today
-    note: str = ""  # whatever is worth remembering
+    date: str = ""  # of the submission, YYYY-MM-DD; empty: the date in the file, or today
+    note: str = ""  # any text
 
 
 def path() -> Path:
     return places.submissions() / "leaderboard.csv"
 
 
-def read() -> dict[str, Line]:
-    """{name: its line as text}, in the file's order; empty without a file.
+def read() -> Entries:
+    """The lines in the file's order; none without a file.
 
     Raises:
-        Refusal: the file lacks a column, names a submission twice, or holds a score that is no number from 0 to 1.
+        Refusal: the file lacks a column, names a submission twice, or has a score that is no number from 0 to 1.
     """
     if not path().is_file():
         return {}
-    found: dict[str, Line] = {}
+    entries: Entries = {}
     for row in disk.read_csv(path(), COLUMNS, may_be_empty=True).to_dict("records"):
-        line = {column: row[column].strip() for column in COLUMNS}
-        if line["name"] in found:
-            raise Refusal(f"{path()}: names {line['name']} twice; keep one line for each")
-        _check(line, f"{path()}: {line['name']} ")
-        found[line["name"]] = line
-    return found
+        entry = {column: row[column].strip() for column in COLUMNS}
+        if entry["name"] in entries:
+            raise Refusal(f"{path()}: names {entry['name']} twice; keep one line for each")
+        _check(entry, f"{path()}: {entry['name']} ")
+        entries[entry["name"]] = entry
+    return entries
 
 
-def _check(line: Line, where: str) -> None:
+def _check(entry: Entry, prefix: str) -> None:
     for column in SCORES:
-        if line[column]:
+        if entry[column]:
             try:
-                flags.read(column, Share, line[column], line[column])
+                flags.read(column, Score, entry[column], entry[column])
             except Refusal as refusal:
-                raise Refusal(f"{where}{refusal}") from None
-    if line["date"] and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", line["date"]):
-        raise Refusal(f"{where}--date {line['date']}: must be YYYY-MM-DD")
+                raise Refusal(f"{prefix}{refusal}") from None
+    if entry["date"] and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", entry["date"]):
+        raise Refusal(f"{prefix}--date {entry['date']}: must be YYYY-MM-DD")
 
 
-def add(name: str, options: Options) -> Line:
-    """Write down what is known of the submission NAME; returns its line.
+def add(name: str, options: Options) -> Entry:
+    """Add what is known of the submission NAME to the file; returns its line.
 
     Raises:
-        Refusal: no such submission, no score given, or one that is no number from 0 to 1.
+        Refusal: no such submission, no score given, or a score that is no number from 0 to 1.
     """
     submission.load(name)
-    given = {column: value for column, value in asdict(options).items() if value}
-    if not given.keys() & {*SCORES, "note"}:
+    changes = {column: value for column, value in asdict(options).items() if value}
+    if not changes.keys() & {*SCORES, "note"}:
         raise Refusal(
-            f"nothing to write down of {name}; give --public-f1, --public-acc, --private-f1, --private-acc or --note"
+            f"nothing to add for {name}; give --public-f1, --public-acc, --private-f1, --private-acc or --note"
         )
-    _check({**dict.fromkeys(COLUMNS, ""), **given}, "")
-    lines = read()
-    old = lines.get(name, {**dict.fromkeys(COLUMNS, ""), "name": name, "date": time.strftime("%Y-%m-%d")})
-    lines[name] = {**old, **given}
-    disk.write_csv(path(), [COLUMNS, *([line[column] for column in COLUMNS] for line in lines.values())])
-    return lines[name]
+    _check({**dict.fromkeys(COLUMNS, ""), **changes}, "")
+    entries = read()
+    old = entries.get(name, {**dict.fromkeys(COLUMNS, ""), "name": name, "date": time.strftime("%Y-%m-%d")})
+    entries[name] = {**old, **changes}
+    disk.write_csv(path(), [COLUMNS, *([entry[column] for column in COLUMNS] for entry in entries.values())])
+    return entries[name]
+
+
+def known_columns(entries: Entries, names: Iterable[str]) -> list[str]:
+    """The score columns in which at least one of these submissions has a score."""
+    known = [entries[name] for name in names if name in entries]
+    return [column for column in SCORES if any(entry[column] for entry in known)]
 
 
 def main(argv: list[str]) -> None:
     (name,), options = recipe.parse_words(Options, [1], "a submission: NAME --public-f1 0.7861", argv)
-    line = add(name, options)
-    print(f"{path()}: {', '.join(f'{column} {value}' for column, value in line.items() if value)}")
+    entry = add(name, options)
+    print(f"{path()}: {', '.join(f'{column} {value}' for column, value in entry.items() if value)}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Which submission is better, and where they differ: tables here, and a page, submissions/index.html.
+"""Compares submissions: tables in the terminal, and a page, submissions/index.html.
 
     python -m submissions.compare                         every submission
     python -m submissions.compare final hard_v4           these
     python -m submissions.compare final --data DIR        with thumbnails from this data folder
 
-Scores are out of fold, with 95 % intervals by resampling people; differences are paired, over the same draws of people.
-The page opens from disk and asks nothing of any network; it may hold photographs. Free of torch.
+Scores are out of fold, with 95 % bootstrap intervals over people; differences are paired, over the same draws of
+people. The page opens from disk, needs no network, and may hold photographs. Free of torch.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from core import labels, places, recipe, score
 from core.refusal import Refusal
 from core.reports import listing
 from ensembles.voting import submission
-from submissions.compare import comparison, leaderboard
-from submissions.compare.comparison import Comparison
+from submissions.compare import leaderboard
+from submissions.compare.comparison import EVERY_PAIR, Comparison, load_comparisons
+from submissions.compare.leaderboard import Entries
 
 Cells = tuple[str, ...]
-#: What the leaderboard's columns are called where there is little room.
-BOARD = {
+#: Short heads of the leaderboard's columns.
+LEADERBOARD_HEADS = {
     "public_f1": "public F1",
     "public_acc": "public acc",
     "private_f1": "private F1",
@@ -37,93 +38,85 @@ class Options:
     data: str = ""  # the competition folder, for thumbnails; empty: $MASK18_DATA, else data/
 
 
-def tell(found: Comparison, board: dict[str, leaderboard.Line]) -> None:
-    """Print all that is known of the submissions of one data set."""
-    first = found.submissions[0]
+def print_comparison(comparison: Comparison, entries: Entries) -> None:
+    """Print every table of the submissions of one data set."""
+    first = comparison.submissions[0]
     print(f"{len(first.oof)} training images, {len(first.test)} test images\n")
-    listing.print_table(scores(found, board))
-    print(f"\nHow often each class is said of the {len(first.test)} test images{_beside_mix(found)}:\n")
-    listing.print_table(counts(found))
-    if len(found.submissions) > 1:
-        print("\nShare of test images that two submissions answer alike:\n")
-        listing.print_table(agreement(found))
-        print("\nDifferences in out-of-fold macro F1, over the rows that both answer, on the same draws of people:\n")
-        listing.print_table(differences(found))
-        _caution(found)
+    listing.print_table(scores(comparison, entries))
+    print(f"\nPredicted class counts on the {len(first.test)} test images{_expected_note(comparison)}:\n")
+    listing.print_table(class_counts(comparison))
+    if len(comparison.submissions) > 1:
+        print("\nAgreement: the share of test images for which two submissions predict the same class:\n")
+        listing.print_table(agreement(comparison))
+        print("\nDifferences in out-of-fold macro F1, over the rows that both predict, on the same draws of people:\n")
+        listing.print_table(differences(comparison))
+    if len(comparison.submissions) > EVERY_PAIR:
+        print("\nThe first is the best of many by these same scores: expect a smaller difference on other people.")
 
 
-def scores(found: Comparison, board: dict[str, leaderboard.Line]) -> list[Cells]:
-    """The main table, its head first; the leaderboard's columns only as far as something is known."""
-    known = [column for column in BOARD if any(board.get(one.name, {}).get(column) for one in found.submissions)]
-    rows: list[Cells] = [
-        (
-            "",
-            "submission",
-            "macro F1 [95 %]",
-            "accuracy [95 %]",
-            *labels.TASKS,
-            "rows",
-            *(BOARD[name] for name in known),
-        )
-    ]
-    for which, one in enumerate(found.submissions):
-        told, line = found.scores(which), board.get(one.name, {})
-        shown: Cells = ("no score: too few people held out", "", "", "", "")
-        if told:
-            shown = (
-                *map(score.with_interval, (told["macro_f1"], told["accuracy"])),
-                *(f"{told[task]:.3f}" for task in labels.TASKS),
-            )
-        rows.append((str(which + 1), one.name, *shown, found.coverage(which), *(line.get(name, "") for name in known)))
+def scores(comparison: Comparison, entries: Entries) -> list[Cells]:
+    """The main table, its head first; of the leaderboard's columns those with a score."""
+    known = leaderboard.known_columns(entries, comparison.names)
+    heads = [LEADERBOARD_HEADS[column] for column in known]
+    head = ("", "submission", "macro F1 [95 %]", "accuracy [95 %]", *labels.TASKS, "rows", *heads)
+    rows: list[Cells] = [head]
+    for index, name in enumerate(comparison.names):
+        entry = entries.get(name, {})
+        known_scores = [entry.get(column, "") for column in known]
+        rows.append((_number(index), name, *_score_cells(comparison, index), comparison.coverage(index), *known_scores))
     return rows
 
 
-def _beside_mix(found: Comparison) -> str:
-    if found.training_mix is None:
-        return " (the training mix is not known: no run and no data folder of this data set is here)"
-    return ", beside the training mix scaled to as many"
+def _score_cells(comparison: Comparison, index: int) -> Cells:
+    summary = comparison.scores(index)
+    if summary is None:
+        return ("no score: too few people held out", "", "", "", "")
+    tasks = (f"{accuracy:.3f}" for accuracy in (summary["mask"], summary["gender"], summary["age"]))
+    return (score.with_interval(summary["macro_f1"]), score.with_interval(summary["accuracy"]), *tasks)
 
 
-def counts(found: Comparison) -> list[Cells]:
-    """A line for each class: the training mix, then each submission under its number."""
-    mix = found.training_mix
-    head = ("class", *([] if mix is None else ["training mix"]), *map(_number, range(len(found.submissions))))
+def _expected_note(comparison: Comparison) -> str:
+    if comparison.expected_counts is None:
+        return " (expected counts are not known: there is no run and no data folder of this data set)"
+    return ", and the counts expected from the class distribution of training"
+
+
+def class_counts(comparison: Comparison) -> list[Cells]:
+    """A line for each class: the expected count, then each submission's under its number."""
+    expected = comparison.expected_counts
+    head = ("class", *([] if expected is None else ["expected"]), *map(_number, range(len(comparison.submissions))))
     return [
         head,
         *(
-            (name, *([] if mix is None else [f"{mix[label]:.0f}"]), *map(str, found.class_counts[:, label]))
+            (
+                name,
+                *([] if expected is None else [f"{expected[label]:.0f}"]),
+                *map(str, comparison.class_counts[:, label]),
+            )
             for label, name in enumerate(labels.CLASSES)
         ),
     ]
 
 
-def agreement(found: Comparison) -> list[Cells]:
-    names = [one.name for one in found.submissions]
+def agreement(comparison: Comparison) -> list[Cells]:
+    names = comparison.names
     return [
         ("", "", *map(_number, range(len(names)))),
         *(
-            (_number(which), name, *(f"{share:.3f}" for share in found.agreement[which]))
-            for which, name in enumerate(names)
+            (_number(index), name, *(f"{share:.3f}" for share in comparison.agreement[index]))
+            for index, name in enumerate(names)
         ),
     ]
 
 
-def _number(which: int) -> str:
-    return str(which + 1)
+def _number(index: int) -> str:
+    return str(index + 1)
 
 
-def differences(found: Comparison) -> list[Cells]:
-    """A line for each pair, its verdict in words."""
-    rows: list[Cells] = []
-    for pair in found.shown_pairs():
-        one, other = (found.submissions[which].name for which in pair)
-        rows.append((one, "against", other, *found.in_words(pair)))
-    return rows
-
-
-def _caution(found: Comparison) -> None:
-    if len(found.submissions) > comparison.EVERY_PAIR:
-        print("\nThe first is the best of many by these very scores: expect its lead to be smaller on other people.")
+def differences(comparison: Comparison) -> list[Cells]:
+    """A line for each pair, with a verdict."""
+    names = comparison.names
+    return [(names[i], "against", names[j], *comparison.difference_text((i, j))) for i, j in comparison.shown_pairs()]
 
 
 def compare(names: list[str], options: Options) -> None:
@@ -131,23 +124,23 @@ def compare(names: list[str], options: Options) -> None:
     root = places.data(options.data)
     if options.data and not root.is_dir():
         raise Refusal(f"--data {root}: there is no such folder; give the data folder that the runs were trained on")
-    board = leaderboard.read()
-    found = comparison.compare(names, root)
-    if not found:
+    entries = leaderboard.read()
+    comparisons = load_comparisons(names, root)
+    if not comparisons:
         print(f"no submissions in {places.submissions()} yet; make one with make ensemble NAME=final")
         return
-    if len(found) > 1:
-        print(f"submissions of {len(found)} data sets: each is compared with those of its own data set only")
-    for number, one in enumerate(found, 1):
-        print(f"\ndata set {number}: " if len(found) > 1 else "", end="")
-        tell(one, board)
-    absent = [name for name in board if name not in submission.names()]
-    if absent:
-        print(f"\n{leaderboard.path()} also names {', '.join(absent)}, of which there is no submission here")
+    if len(comparisons) > 1:
+        print(f"submissions of {len(comparisons)} data sets: each is compared with those of its own data set only")
+    for number, comparison in enumerate(comparisons, 1):
+        print(f"\ndata set {number}: " if len(comparisons) > 1 else "", end="")
+        print_comparison(comparison, entries)
+    missing = [name for name in entries if name not in submission.names()]
+    if missing:
+        print(f"\n{leaderboard.path()} also names {', '.join(missing)}, for which there is no submission")
     sys.stdout.flush()
     from submissions.compare import page
 
-    print(f"\n{page.write(found, board, root)}")
+    print(f"\n{page.write(comparisons, entries, root)}")
 
 
 def main(argv: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a desktop and on a phone: every control is used, and nothing leaves it."""
+"""The page in a browser, on a desktop and on a phone: every control is used; there is no network request."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from core import disk, places
 from ensembles.voting import hard, soft, submission
 from submissions.compare import leaderboard
-from tests.compare.test_compare import COMPARE, fabricate, photographed, said
+from tests.compare.fabricated import COMPARE, fabricate, noise_photographs, predictions
 from tests.conftest import PROJECT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -19,7 +19,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run"
 ).split()
-LONG = "a-name-as-long-as-a-name-may-be-" * 3 + "end."
+LONG_NAME = "a-name-of-the-greatest-length-00-" * 3 + "e"
 
 
 @pytest.fixture(scope="module")
@@ -34,64 +34,66 @@ def browser():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A page over seven submissions of one data set and one of another."""
+    """A page with seven submissions of one data set and one of another."""
     root = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS", str(root / "runs"))
         patch.setenv("SUBMISSIONS", str(root / "submissions"))
-        submit()
-        words = [sys.executable, *COMPARE, "--data", str(photographed(root / "photographs"))]
+        write_submissions()
+        words = [sys.executable, *COMPARE, "--data", str(noise_photographs(root / "photographs"))]
         subprocess.run(words, cwd=PROJECT, check=True, capture_output=True)
         return places.submissions() / "index.html"
 
 
-def submit():
-    good = fabricate("k/good", said(0.9, 1), said(0.9, 2))
-    fair = fabricate("k/fair", said(0.6, 3), said(0.6, 4))
-    poor = fabricate("k/poor", said(0.3, 5), said(0.3, 6))
+def write_submissions():
+    good = fabricate("k/good", predictions(0.9, 1), predictions(0.9, 2))
+    fair = fabricate("k/fair", predictions(0.6, 3), predictions(0.6, 4))
+    poor = fabricate("k/poor", predictions(0.3, 5), predictions(0.3, 6))
     deep = fair
     for _ in range(6):
         deep = soft(2 * deep, hard(poor, fair))
     votes = {"good": good, "fair": fair, "poor": poor, "both": soft(good, fair), "hard": hard(good, fair, poor)}
-    for name, vote in {**votes, "deep": deep, LONG: good}.items():
+    for name, vote in {**votes, "deep": deep, LONG_NAME: good}.items():
         submission.write(name, vote)
-    submission.write("elsewhere", fabricate("k/elsewhere", said(0.7, 8, 70), said(0.7, 9, 35), of="1"))
+    submission.write(
+        "elsewhere", fabricate("k/elsewhere", predictions(0.7, 8, 70), predictions(0.7, 9, 35), data_set="1")
+    )
     for name, f1 in (("good", "0.8"), ("fair", "0.6")):
         leaderboard.add(name, leaderboard.Options(public_f1=f1, note="n" * 300))
 
 
 @pytest.fixture(scope="module", params=[(1280, "light"), (390, "dark")], ids=["desktop", "phone"])
-def watched(browser, built, request):
-    """The opened page, what it said to the console, and what it asked for."""
+def opened_page(browser, built, request):
+    """The opened page, the messages in its console, and the addresses that it requested."""
     width, scheme = request.param
-    said_, asked = [], []
+    messages, requests = [], []
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=width < 500)
     opened = context.new_page()
-    opened.on("console", lambda message: said_.append(message.text))
-    opened.on("pageerror", lambda error: said_.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: messages.append(message.text))
+    opened.on("pageerror", lambda error: messages.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
     opened.goto(built.as_uri())
-    opened.locator(".contested .cards li").first.wait_for()
-    yield opened, width, said_, asked
+    opened.locator(".disagreements .cards li").first.wait_for()
+    yield opened, width, messages, requests
     context.close()
 
 
 @pytest.fixture
-def page(watched, built):
-    """When a test is done with the page, nothing may have been wrong, wider than the screen, or have left it."""
-    opened, width, said_, asked = watched
+def page(opened_page, built):
+    """The page with its forms reset; after the test it is checked for errors, its width and its requests."""
+    opened, width, messages, requests = opened_page
     opened.evaluate("for (const form of document.forms) { form.reset(); form.dispatchEvent(new Event('change')); }")
     yield opened
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
-    assert said_ == []
-    assert [url for url in asked if not url.startswith("data:")] == [built.as_uri()]
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [built.as_uri()]
 
 
 def column(table, number):
     return table.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
 
 
-def test_a_columns_name_sorts_by_it(page):
+def test_a_click_on_a_columns_name_sorts_by_it(page):
     table = page.locator("table.sortable").first
     assert table.locator("th[aria-sort=descending]").inner_text().startswith("macro F1")
     name = table.get_by_role("button", name="submission")
@@ -103,9 +105,9 @@ def test_a_columns_name_sorts_by_it(page):
     for head in table.locator("thead button").all():
         head.click()
     table.get_by_role("button", name="public F1").click()
-    board = column(table, 9)
-    assert board[:2] in (["0.8", "0.6"], ["0.6", "0.8"])
-    assert set(board[2:]) == {""}
+    public_f1 = column(table, 9)
+    assert public_f1[:2] in (["0.8", "0.6"], ["0.6", "0.8"])
+    assert set(public_f1[2:]) == {""}
     table.get_by_role("button", name="macro F1").press("Space")
     assert column(table, 3) == sorted(column(table, 3), reverse=True)
 
@@ -113,10 +115,10 @@ def test_a_columns_name_sorts_by_it(page):
 def test_plots_and_trees_are_drawn(page, built):
     first = page.locator(".dataset").first
     assert first.locator(".plot .main-svg").count() >= 3
-    shown = first.locator("[data-figure=class-f1]").inner_text()
+    text = first.locator("[data-figure=class-f1]").inner_text()
     for value in disk.read_json(built.with_name("good.json"))["tree"]["oof"]["class_f1"]:
-        assert f"{value:.2f}" in shown
-    assert page.locator("[data-figure=board]").count() == 1
+        assert f"{value:.2f}" in text
+    assert page.locator("[data-figure=leaderboard]").count() == 1
     tree = first.locator(".tree", has_text="deep")
     assert tree.locator("ul ul ul ul ul ul").count() >= 1
     assert tree.locator(".weight").first.inner_text() == "2 ×"
@@ -126,11 +128,11 @@ def test_plots_and_trees_are_drawn(page, built):
     assert tree.locator(".node").first.is_visible()
 
 
-def test_colours_follow_the_readers_scheme(page):
-    def ink():
+def test_colours_follow_light_and_dark(page):
+    def colour():
         return page.locator(".plot .xtick text").first.evaluate("text => getComputedStyle(text).fill")
 
-    before = ink()
+    before = colour()
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     page.emulate_media(color_scheme="light" if dark else "dark")
     page.wait_for_function(
@@ -139,12 +141,12 @@ def test_colours_follow_the_readers_scheme(page):
 
 
 def test_two_chosen_submissions_side_by_side(page):
-    section = page.locator(".contested").first
+    section = page.locator(".disagreements").first
     cards, status = section.locator(".cards li"), section.locator(".status")
     section.get_by_label("this", exact=True).select_option("good")
     section.get_by_label("against", exact=True).select_option("poor")
-    assert section.locator(".dispute").inner_text().startswith("They differ on")
-    assert "good against poor" in section.locator(".dispute").inner_text()
+    assert section.locator(".summary").inner_text().startswith("They disagree on")
+    assert "good against poor" in section.locator(".summary").inner_text()
     assert cards.count() == 24
     assert cards.first.locator("dt").all_inner_texts()[:2] == ["good", "poor"]
     assert cards.first.locator("img").evaluate("image => image.complete && image.naturalWidth") == 192
@@ -153,36 +155,36 @@ def test_two_chosen_submissions_side_by_side(page):
     assert cards.count() == int(status.inner_text().split(" of the ")[0]) > 24
     assert not more.is_visible()
     section.get_by_label("against", exact=True).select_option("good")
-    assert section.locator(".dispute").inner_text() == "Choose two different submissions."
+    assert section.locator(".summary").inner_text() == "Choose two different submissions."
     assert cards.count() == 0
 
 
-def test_filters_narrow_what_is_shown(page):
-    section = page.locator(".contested").first
+def test_filters_choose_the_images(page):
+    section = page.locator(".disagreements").first
     cards = section.locator(".cards li")
     section.get_by_label("this", exact=True).select_option("good")
     section.get_by_label("against", exact=True).select_option("poor")
     section.get_by_label("images", exact=True).select_option("train")
     assert cards.count() > 0
     assert all(text.startswith("training") for text in section.locator(".file").all_inner_texts())
-    section.get_by_label("who is right").select_option("the second")
+    section.get_by_label("which is right").select_option("the second")
     for card in cards.all():
         assert "✗" in card.locator("dd").nth(0).inner_text()
         assert "✓" in card.locator("dd").nth(1).inner_text()
-    section.get_by_label("who is right").select_option("the first")
+    section.get_by_label("which is right").select_option("the first")
     assert "✓" in cards.first.locator("dd").nth(0).inner_text()
-    section.get_by_label("they differ in").select_option("gender")
+    section.get_by_label("they disagree on").select_option("gender")
     for card in cards.all():
         one, other = (line.split()[1] for line in card.locator("dd").all_inner_texts()[:2])
         assert one != other
     section.get_by_label("images", exact=True).select_option("test")
-    assert section.get_by_label("who is right").is_disabled()
+    assert section.get_by_label("which is right").is_disabled()
     assert cards.count() > 0
-    assert "truth" not in section.locator(".cards").inner_text()
+    assert "true class" not in section.locator(".cards").inner_text()
 
 
 def test_the_keyboard_reaches_the_filters(page):
-    section = page.locator(".contested").first
+    section = page.locator(".disagreements").first
     section.get_by_label("this", exact=True).focus()
     for name in ("other", "part", "task", "right"):
         page.keyboard.press("Tab")

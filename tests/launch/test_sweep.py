@@ -82,7 +82,7 @@ def test_mistakes_of_the_command_line_are_one_line(command, home, table, tmp_pat
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     for words, says in (
         ((), "needs a table"),
-        ((tmp_path / "none.csv",), "there is no such table"),
+        ((tmp_path / "none.csv",), "there is no such file"),
         ((tmp_path,), "cannot be read as a CSV"),
         ((tmp_path / "binary.csv",), "cannot be read as a CSV"),
         ((table("kernel", "v5_multitask"), "--jobs", "0"), "--jobs 0: must be 1 or more"),

@@ -1,4 +1,4 @@
-"""The laws of voting, on votes of any shape: closure, one path, ties, scale-free weights."""
+"""The laws of voting, on trees of any shape: closure, one path, ties, scale-free weights."""
 
 from dataclasses import dataclass
 
@@ -16,28 +16,28 @@ ROWS = 12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Said(Node):
-    """A member that says these (n, 18) in both parts."""
+class Fixed(Node):
+    """A member with these (n, 18) probabilities, out of fold and on test."""
 
     array: np.ndarray
 
     @property
     def label(self) -> str:
-        return "said"
+        return "fixed"
 
     def probs(self, part: str) -> np.ndarray:
         return self.array
 
 
-def one_hot(*classes: int, sure: float = 1.0) -> np.ndarray:
-    """A row for each class, which has `sure`; the rest is spread over all others."""
-    array = np.full((len(classes), 18), (1 - sure) / 17)
-    array[np.arange(len(classes)), classes] = sure
+def one_hot(*classes: int, probability: float = 1.0) -> np.ndarray:
+    """A row for each class with this probability; the rest is spread over the others."""
+    array = np.full((len(classes), 18), (1 - probability) / 17)
+    array[np.arange(len(classes)), classes] = probability
     return array
 
 
 def votes(children):
-    """Any vote over at least one of the children, some of them weighted."""
+    """Any vote over one or more of the children, some of them weighted."""
     weighted = st.builds(lambda member, weight: weight * member, children, st.sampled_from((0.1, 0.2, 0.3, 1, 2, 1e6)))
     return st.builds(
         lambda kind, members, per: kind(*members, per=per),
@@ -47,11 +47,11 @@ def votes(children):
     )
 
 
-def random_member(seed: int, coarse: bool) -> Said:
-    """Coarse members share a few values, so that shares and means tie."""
+def random_member(seed: int, coarse: bool) -> Fixed:
+    """Coarse members have few different values, so that shares and means tie."""
     rng = np.random.default_rng(seed)
     raw = rng.integers(1, 3, (ROWS, 18)).astype(float) if coarse else rng.dirichlet(np.ones(18), ROWS)
-    return Said(array=raw / raw.sum(1, keepdims=True))
+    return Fixed(array=raw / raw.sum(1, keepdims=True))
 
 
 members = st.builds(random_member, st.integers(0, 9), st.booleans())
@@ -61,12 +61,12 @@ trees = st.recursive(members, votes, max_leaves=8).filter(lambda node: node.memb
 @settings(max_examples=80, deadline=None)
 @given(trees)
 def test_closure_and_one_path(tree):
-    found = tree.probs("test")
-    assert found.shape == (ROWS, 18)
-    assert found.dtype == np.float64
-    assert (found >= 0).all()
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-9)
-    np.testing.assert_array_equal(found, tree.probs("oof"))
+    probs = tree.probs("test")
+    assert probs.shape == (ROWS, 18)
+    assert probs.dtype == np.float64
+    assert (probs >= 0).all()
+    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-9)
+    np.testing.assert_array_equal(probs, tree.probs("oof"))
 
 
 @settings(max_examples=80, deadline=None)
@@ -76,7 +76,7 @@ def test_closure_and_one_path(tree):
     st.sampled_from((0.1, 0.3, 1 / 3, 2, 7, 1e-6, 1e9)),
     st.sampled_from(("class", "attribute")),
 )
-def test_only_the_proportions_of_weights_count(kind, weighted, scale, per):
+def test_only_the_ratios_of_weights_matter(kind, weighted, scale, per):
     plain = kind(*(weight * member for member, weight in weighted), per=per).probs("test")
     scaled = kind(*((weight * scale) * member for member, weight in weighted), per=per).probs("test")
     np.testing.assert_allclose(plain, scaled, atol=1e-9)
@@ -88,7 +88,7 @@ def test_only_the_proportions_of_weights_count(kind, weighted, scale, per):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(members, st.integers(1, 4)), min_size=1, max_size=5))
 def test_a_hard_vote_is_won_by_the_greatest_weight_then_by_the_mean(weighted):
-    """Whatever wins has the greatest weight behind it, and of those the greatest weighted mean."""
+    """The winner has the greatest sum of weights, and of those classes the greatest weighted mean."""
     array = hard(*(weight * member for member, weight in weighted)).probs("test")
     weights = np.array([weight for _, weight in weighted], float)
     mean = np.tensordot(weights / weights.sum(), [member.array for member, _ in weighted], 1)
@@ -102,68 +102,68 @@ def test_a_hard_vote_is_won_by_the_greatest_weight_then_by_the_mean(weighted):
 
 
 def test_without_a_tie_the_array_is_its_formula():
-    a, b, c = (Said(array=one_hot(4, 7, sure=sure)) for sure in (0.9, 0.8, 0.5))
-    d = Said(array=one_hot(5, 7, sure=0.6))
+    a, b, c = (Fixed(array=one_hot(4, 7, probability=probability)) for probability in (0.9, 0.8, 0.5))
+    d = Fixed(array=one_hot(5, 7, probability=0.6))
     share = np.array([3 * one_hot(4, 7) + one_hot(5, 7)]).sum(0) / 4
     mean = (a.array + b.array + c.array + d.array) / 4
     np.testing.assert_allclose(hard(a, b, c, d).probs("oof"), (share + 1e-6 * mean) / (1 + 1e-6), atol=1e-12)
 
 
-def test_the_majority_wins_over_the_surest():
-    found = hard(*(Said(array=one_hot(2, sure=0.2)) for _ in range(2)), Said(array=one_hot(9)))
-    assert found.probs("test").argmax(1).tolist() == [2]
+def test_the_majority_wins_over_the_most_certain_member():
+    probs = hard(*(Fixed(array=one_hot(2, probability=0.2)) for _ in range(2)), Fixed(array=one_hot(9)))
+    assert probs.probs("test").argmax(1).tolist() == [2]
 
 
 @pytest.mark.parametrize(("one", "other"), [(3, 11), (11, 3)])
 def test_a_tie_goes_to_the_higher_mean_and_not_to_the_lower_class(one, other):
-    surer, shyer = Said(array=one_hot(one, sure=0.7)), Said(array=one_hot(other, sure=0.6))
-    assert hard(surer, shyer).probs("test").argmax(1).tolist() == [one]
-    assert hard(shyer, surer).probs("test").argmax(1).tolist() == [one]
+    more, less = Fixed(array=one_hot(one, probability=0.7)), Fixed(array=one_hot(other, probability=0.6))
+    assert hard(more, less).probs("test").argmax(1).tolist() == [one]
+    assert hard(less, more).probs("test").argmax(1).tolist() == [one]
 
 
 @pytest.mark.parametrize(("one", "other"), [(3, 11), (11, 3)])
 def test_if_the_means_tie_too_the_first_named_member_wins(one, other):
-    first, second = (Said(array=one_hot(each, sure=0.7)) for each in (one, other))
+    first, second = (Fixed(array=one_hot(each, probability=0.7)) for each in (one, other))
     for weight in (1, 0.1, 1e9):
         assert hard(weight * first, weight * second).probs("test").argmax(1).tolist() == [one]
     assert hard(hard(first, second), second, first).probs("test").argmax(1).tolist() == [one]
 
 
 def test_weights_that_add_up_to_the_same_but_for_rounding_are_a_tie():
-    """0.1 + 0.2 is not 0.3 to a computer; a tenth, two tenths and three tenths of a vote are."""
-    a, b = (Said(array=one_hot(11, sure=0.6)) for _ in range(2))
-    c = Said(array=one_hot(3, sure=0.9))
+    """0.1 + 0.2 is not 0.3 in floating point."""
+    a, b = (Fixed(array=one_hot(11, probability=0.6)) for _ in range(2))
+    c = Fixed(array=one_hot(3, probability=0.9))
     for scale in (1, 10, 1e7):
-        found = hard((0.1 * scale) * a, (0.2 * scale) * b, (0.3 * scale) * c)
-        assert found.probs("test").argmax(1).tolist() == [3]
+        probs = hard((0.1 * scale) * a, (0.2 * scale) * b, (0.3 * scale) * c)
+        assert probs.probs("test").argmax(1).tolist() == [3]
 
 
 def test_a_share_gap_of_more_than_a_millionth_is_no_tie():
-    heavier, surer = Said(array=one_hot(11, sure=0.3)), Said(array=one_hot(3))
-    assert hard(1.00001 * heavier, surer).probs("test").argmax(1).tolist() == [11]
+    heavier, more_certain = Fixed(array=one_hot(11, probability=0.3)), Fixed(array=one_hot(3))
+    assert hard(1.00001 * heavier, more_certain).probs("test").argmax(1).tolist() == [11]
 
 
-def test_per_attribute_votes_apart_and_joins():
+def test_per_attribute_votes_separately_and_joins():
     a, b = random_member(1, False), random_member(2, False)
     parts = zip(labels.marginals(a.array), labels.marginals(b.array), strict=True)
     expected = labels.joint(*((2 * one + other) / 3 for one, other in parts))
     np.testing.assert_allclose(soft(2 * a, b, per="attribute").probs("test"), expected)
-    agree = Said(array=one_hot(labels.label(0, 1, 2)))
-    mixed = [Said(array=one_hot(labels.label(0, 1, 0))), Said(array=one_hot(labels.label(2, 0, 2)))]
+    agree = Fixed(array=one_hot(labels.label(0, 1, 2)))
+    mixed = [Fixed(array=one_hot(labels.label(0, 1, 0))), Fixed(array=one_hot(labels.label(2, 0, 2)))]
     assert hard(agree, *mixed, per="attribute").probs("test").argmax(1).tolist() == [labels.label(0, 1, 2)]
 
 
-def test_a_row_that_one_member_never_held_is_nobodys():
-    whole, holed = random_member(1, False), random_member(2, False).array.copy()
-    holed[3] = np.nan
+def test_a_row_that_one_member_did_not_hold_out_has_no_vote():
+    complete, incomplete = random_member(1, False), random_member(2, False).array.copy()
+    incomplete[3] = np.nan
     for kind in (soft, hard):
         for per in ("class", "attribute"):
-            found = kind(whole, Said(array=holed), whole, per=per).probs("oof")
-            assert np.isnan(found[3]).all()
-            assert not np.isnan(np.delete(found, 3, 0)).any()
+            probs = kind(complete, Fixed(array=incomplete), complete, per=per).probs("oof")
+            assert np.isnan(probs[3]).all()
+            assert not np.isnan(np.delete(probs, 3, 0)).any()
 
 
-def test_what_is_no_way_to_vote_is_refused():
+def test_an_unknown_per_and_a_vote_without_members_are_refused():
     with pytest.raises(Refusal, match='must be "class" or "attribute"'):
         hard(random_member(1, False), per="person")
     with pytest.raises(Refusal, match=r"hard\(\) has no members"):

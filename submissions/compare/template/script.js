@@ -1,18 +1,18 @@
 "use strict";
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const FEW = 24;
+const FIRST_CARDS = 24;
 
 for (const part of document.querySelectorAll(".dataset")) {
   const data = JSON.parse(part.querySelector(".data").textContent);
   part.querySelectorAll("table.sortable").forEach(sortable);
   const plots = part.querySelectorAll(".plot");
-  const drawn = () => plots.forEach((place) => draw(place, data.figures[place.dataset.figure]));
-  drawn();
-  dark.addEventListener("change", drawn);
-  if (part.querySelector(".contested")) contested(part.querySelector(".contested"), data);
+  const drawAll = () => plots.forEach((place) => draw(place, data.figures[place.dataset.figure]));
+  drawAll();
+  dark.addEventListener("change", drawAll);
+  if (part.querySelector(".disagreements")) showDisagreements(part.querySelector(".disagreements"), data);
 }
 
-// A click on a column's head sorts by it; a second one turns the order round. Cells without a value stay last.
+// A click on a column's head sorts by it; a second click reverses the order. Cells without a value stay last.
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
@@ -23,14 +23,14 @@ function sortable(table) {
     const order = (a, b) => {
       const [x, y] = [value(a), value(b)];
       if (x === "" || y === "") return (x === "") - (y === "");
-      const ahead = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
-      return down ? -ahead : ahead;
+      const ascending = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
+      return down ? -ascending : ascending;
     };
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
   }));
 }
 
-// Plotly's figure in the page's own colours.
+// Plotly's figure in the page's colours.
 function draw(place, figure) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const layout = structuredClone(figure.layout);
@@ -51,41 +51,41 @@ function draw(place, figure) {
   Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false });
 }
 
-// Two chosen submissions: the images on which they differ, as far as they are in this file; a few, then all.
-function contested(section, { images, names, disputes, classes }) {
+// The images in this file on which two chosen submissions disagree; the first few, then all.
+function showDisagreements(section, { images, names, disagreements, classes }) {
   const [form, more] = [section.querySelector("form"), section.querySelector(".more")];
-  const say = (where, text) => { section.querySelector(where).textContent = text; };
+  const setText = (where, text) => { section.querySelector(where).textContent = text; };
   const show = (most) => {
     const [one, other] = [Number(form.one.value), Number(form.other.value)];
-    const theirs = images.filter((image) => differ(image, one, other));
-    const chosen = theirs.filter((image) => wanted(image, one, other, form));
+    const disagreeing = images.filter((image) => disagree(image, one, other));
+    const chosen = disagreeing.filter((image) => matches(image, one, other, form));
     form.right.disabled = form.part.value === "test";
-    say(".dispute", one === other ? "Choose two different submissions." : disputes[`${Math.min(one, other)}-${Math.max(one, other)}`]);
-    say(".status", `${chosen.length} of the ${theirs.length} such images that this page holds. The truth of test images is not known.`);
+    setText(".summary", one === other ? "Choose two different submissions." : disagreements[`${Math.min(one, other)}-${Math.max(one, other)}`]);
+    setText(".status", `${chosen.length} of the ${disagreeing.length} such images in this page. The true class of a test image is not known.`);
     section.querySelector(".cards").replaceChildren(...chosen.slice(0, most).map((image) => card(image, [one, other], names, classes)));
     more.hidden = chosen.length <= most;
     more.textContent = `Show all ${chosen.length}`;
   };
-  form.addEventListener("change", () => show(FEW));
+  form.addEventListener("change", () => show(FIRST_CARDS));
   form.addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", () => {
     show(Infinity);
-    section.querySelectorAll(".cards li")[FEW].focus();
+    section.querySelectorAll(".cards li")[FIRST_CARDS].focus();
   });
-  show(FEW);
+  show(FIRST_CARDS);
 }
 
-function differ({ said }, one, other) {
-  return said[one] !== said[other] && said[one] >= 0 && said[other] >= 0;
+function disagree({ predicted }, one, other) {
+  return predicted[one] !== predicted[other] && predicted[one] >= 0 && predicted[other] >= 0;
 }
 
-function wanted({ part, said, truth }, one, other, form) {
+function matches({ part, predicted, true_class: trueClass }, one, other, form) {
   const [task, right] = [form.task.value, form.part.value === "test" ? "" : form.right.value];
   if (form.part.value && part !== form.part.value) return false;
-  if (task && attributes(said[one])[task] === attributes(said[other])[task]) return false;
+  if (task && attributes(predicted[one])[task] === attributes(predicted[other])[task]) return false;
   if (!right) return true;
-  if (truth === null) return false;
-  return right === (said[one] === truth ? "one" : said[other] === truth ? "other" : "neither");
+  if (trueClass === null) return false;
+  return right === (predicted[one] === trueClass ? "one" : predicted[other] === trueClass ? "other" : "neither");
 }
 
 // mask, gender and age of a class
@@ -93,16 +93,16 @@ function attributes(label) {
   return [Math.floor(label / 6), Math.floor(label / 3) % 2, label % 3];
 }
 
-function card({ part, name, said, truth, src }, pair, names, classes) {
+function card({ part, name, predicted, true_class: trueClass, src }, pair, names, classes) {
   const item = make("li");
   item.tabIndex = -1;
-  const picture = src ? make("img") : make("div", "no picture", "blank");
+  const picture = src ? make("img") : make("div", "no image", "blank");
   if (src) Object.assign(picture, { src, alt: `${part === "test" ? "test image" : "training image"} ${name}` });
   const list = make("dl");
-  for (const which of pair) {
-    list.append(make("dt", names[which]), answer(said[which], said[pair[0] === which ? pair[1] : pair[0]], truth, classes));
+  for (const [own, other] of [pair, [...pair].reverse()]) {
+    list.append(make("dt", names[own]), prediction(predicted[own], predicted[other], trueClass, classes));
   }
-  if (truth !== null) list.append(make("dt", "truth"), make("dd", classes[truth]));
+  if (trueClass !== null) list.append(make("dt", "true class"), make("dd", classes[trueClass]));
   const file = make("p", `${part === "test" ? "test" : "training"} · ${name}`, "file");
   file.title = name;
   list.append(file);
@@ -110,12 +110,12 @@ function card({ part, name, said, truth, src }, pair, names, classes) {
   return item;
 }
 
-// A class in words, what the other says otherwise in bold, and whether it is right where that is known.
-function answer(label, others, truth, classes) {
-  const line = make("dd", "", truth === null ? "" : label === truth ? "good" : "bad");
-  const [mine, theirs] = [attributes(label), attributes(others)];
-  classes[label].split(" ").forEach((word, at) => line.append(at ? " " : "", make(mine[at] === theirs[at] ? "span" : "b", word)));
-  if (truth !== null) line.append("\u00a0", make("span", label === truth ? "✓" : "✗"), make("span", label === truth ? " right" : " not right", "hidden"));
+// A predicted class: the words in which the other submission differs in bold, and whether it is right, if that is known.
+function prediction(label, otherLabel, trueClass, classes) {
+  const line = make("dd", "", trueClass === null ? "" : label === trueClass ? "good" : "bad");
+  const [own, other] = [attributes(label), attributes(otherLabel)];
+  classes[label].split(" ").forEach((word, at) => line.append(at ? " " : "", make(own[at] === other[at] ? "span" : "b", word)));
+  if (trueClass !== null) line.append("\u00a0", make("span", label === trueClass ? "✓" : "✗"), make("span", label === trueClass ? " right" : " wrong", "hidden"));
   return line;
 }
 
