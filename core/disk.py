@@ -62,10 +62,7 @@ def read_json(path: Path) -> Any:
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """(line, cells) of each row of a CSV file that is not blank, the header first.
-
-    Raises:
-        Refusal: no such file, no CSV file, or a row of another length than the header.
-    """
+    Refuses: no such file, no CSV file, or a row of another length than the header."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True, skipinitialspace=True)
@@ -119,9 +116,7 @@ def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
 
     POSIX record locks: the system drops them when the process dies, and forked loader workers do not inherit them.
 
-    Raises:
-        Refusal: another process holds the lock and `wait` is false.
-    """
+    Refuses: a lock that another process holds, unless told to `wait`."""
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     file = _locked(path, what, wait)

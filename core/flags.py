@@ -97,9 +97,7 @@ def read(name: str, hint: object, value: Value, text: str | None = None, default
         text: what was typed, if anything was.
         default: what a task that is not named has.
 
-    Raises:
-        Refusal: the value does not fit the annotation.
-    """
+    Refuses: a value that does not fit the annotation."""
     flag = f"--{flag_name(name)}"
     if get_origin(hint) is PerTask:
         return _per_task(flag, name, get_args(hint)[0], value, text, default)

@@ -57,10 +57,7 @@ ELSEWHERE = ("data", "name", "smoke")
 
 def parse(kind: type[T], argv: list[str] | None = None) -> T:
     """The `kind` (a frozen dataclass) that the command line asks for.
-
-    Raises:
-        Refusal: a flag that `kind` lacks, a value that its annotation forbids, anything not a flag.
-    """
+    Refuses: a flag that `kind` lacks, a value that its annotation forbids, anything not a flag."""
     argv = sys.argv[1:] if argv is None else argv
     if any(word in ("-h", "--help") for word in argv):
         print(usage(kind))
@@ -71,20 +68,16 @@ def parse(kind: type[T], argv: list[str] | None = None) -> T:
     missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in found]
     if missing:
         raise Refusal(f"{', '.join(missing)} must be given (see --help)")
-    return kind(
-        **{
-            name: flags.read(name, hint, found.get(name, defaults[name]), typed.get(name), defaults[name])
-            for name, hint in _hints(kind).items()
-        }
-    )
+    read = {
+        name: flags.read(name, hint, found.get(name, defaults[name]), typed.get(name), defaults[name])
+        for name, hint in _hints(kind).items()
+    }
+    return kind(**read)
 
 
 def parse_words(kind: type[T], numbers: Container[int], needs: str, argv: list[str]) -> tuple[list[str], T]:
     """The words that a command line begins with, and the `kind` that its flags ask for; --help needs no word.
-
-    Raises:
-        Refusal: another number of words, with what the command `needs`; and as `parse`.
-    """
+    Refuses: another number of words, with what the command `needs`; and as `parse`."""
     words = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
     if len(words) not in numbers and not {"-h", "--help"} & set(argv):
         raise Refusal(f"needs {needs}")
@@ -104,10 +97,7 @@ def _plain(value: Value) -> Value:
 
 def build(kind: type[T], values: Values) -> T:
     """The recipe of these values, as `values` gave them, perhaps by way of JSON.
-
-    Raises:
-        Refusal: a value that its annotation forbids, or one that `kind` has no field for.
-    """
+    Refuses: a value that its annotation forbids, or one that `kind` has no field for."""
     hints = _hints(kind)
     if unknown := sorted(set(values) - set(hints)):
         raise Refusal(f"there is no flag --{flag_name(unknown[0])} in this version of the kernel")
@@ -179,20 +169,14 @@ def usage(kind: type) -> str:
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
     head = inspect.getdoc(sys.modules["__main__" if kind is NoFlags else kind.__module__]) or ""
-    rows = [
-        f"  --{flag_name(field.name):<15} {_default(field.default):<22} {comments.get(field.name, '')}"
-        for field in fields(kind)
-    ]
-    return "\n".join([head, *(["", "flags, what they are by default, and why:"] if rows else []), *rows])
+    rows = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
+    title = ["", "flags, what they are by default, and why:"] if rows else []
+    return "\n".join([head, *title, *(f"  --{name:<15} {value:<22} {why}" for name, value, why in rows)])
 
 
 def _default(value: Value) -> str:
     if value is MISSING:
         return "(needed)"
     if isinstance(value, PerTask):
-        return (
-            _default(value.mask)
-            if value.is_same
-            else ",".join(f"{task}={each}" for task, each in value._asdict().items())
-        )
+        return _default(value.mask) if value.is_same else ",".join(f"{task}={value.of(task)}" for task in value._fields)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -168,10 +168,7 @@ def line(scores: Summary | None) -> str:
 
 def score_submission(submission: Path, answers: Path) -> Summary:
     """The summary of a submission against the true answers; its interval needs a column person in these.
-
-    Raises:
-        Refusal: a file without ImageID and ans, a class that is none, an image named twice, other images.
-    """
+    Refuses: a file without ImageID and ans, a class that is none, an image named twice, other images."""
     predicted, truth = (disk.read_csv(path, ("ImageID", "ans")) for path in (submission, answers))
     for path, frame in ((submission, predicted), (answers, truth)):
         wrong = frame[~frame["ans"].isin([str(label) for label in range(18)])]

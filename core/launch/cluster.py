@@ -41,25 +41,18 @@ FOLDER_SECONDS = 90
 
 def reach(address: str, number_of_jobs: int = 1) -> None:
     """See that the cluster is there, before anything is prepared for it.
-
-    Raises:
-        Refusal: a malformed address, no dask, no scheduler, no worker, or a worker that lacks the project or has
-            other versions of what can change a number.
-    """
+    Refuses: a malformed address, no dask, no scheduler, no worker, or a worker that lacks the project or has other
+    versions of what can change a number."""
     if not re.fullmatch(r"tcp://([^/:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
         raise Refusal(f"--cluster {address}: must be tcp://HOST:PORT, as dask scheduler prints it")
     if number_of_jobs > 1:
-        raise Refusal(
-            f"--jobs {number_of_jobs}: is for this machine alone; with --cluster its workers decide, so give one of both"
-        )
+        raise Refusal(f"--jobs {number_of_jobs}: is for this machine alone; give --jobs or --cluster")
     with _client(address) as client:
         if not client.ncores():
             _wait_for_worker(address, client)
         sees = client.run(os.path.isfile, f"{places.HOME}/core/launch/worker.py", on_error="return")
         for worker in (worker for worker, found in sees.items() if found is not True):
-            raise Refusal(
-                f"--cluster {address}: {worker} does not see {places.HOME}; all machines need it at this path"
-            )
+            raise Refusal(f"--cluster {address}: {worker} does not see {places.HOME}, which all machines need")
         own = provenance.versions()
         for worker, found in client.run(provenance.versions, on_error="return").items():
             if isinstance(found, Exception):
@@ -85,9 +78,8 @@ def _client(address: str) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost worker is reported in one line of ours
     found: queue.Queue[Client | Exception] = queue.Queue()
     threading.Thread(target=_connect, args=(address, found), daemon=True).start()
-    client: Client | Exception
     try:
-        client = found.get(timeout=2 * ANSWER_SECONDS)
+        client: Client | Exception = found.get(timeout=2 * ANSWER_SECONDS)
     except queue.Empty:
         client = TimeoutError("something is there that is none")
     if isinstance(client, ImportError):
@@ -110,16 +102,11 @@ def _connect(address: str, found: queue.Queue[Client | Exception]) -> None:
 
 def train_folds(address: str, file: Path, recipe: Shared, run_dir: Path, folds: list[int], threads: int) -> None:
     """Train these folds of the run in `run_dir`; a line that several of them print to stderr is printed once.
-
-    Raises:
-        Refusal: what a fold refused, or the cluster is lost; the same command resumes from the last epochs.
-    """
+    Refuses: what a fold refused, or a cluster that is lost; the same command resumes from the last epochs."""
     with _client(address) as client:
         slots = sum(client.ncores().values()) or 1
-        todo = [
-            jobs.fold_job(file, recipe, threads, run_dir, fold, (len(folds) - 1 - at) // slots)
-            for at, fold in enumerate(folds)
-        ]
+        afters = [(len(folds) - 1 - at) // slots for at in range(len(folds))]
+        todo = [jobs.fold_job(file, recipe, threads, run_dir, *each) for each in zip(folds, afters, strict=True)]
         printed: set[str] = set()
         for result in _results(address, client, todo):
             for line in jobs.check(result).stderr.splitlines():
@@ -130,18 +117,13 @@ def train_folds(address: str, file: Path, recipe: Shared, run_dir: Path, folds: 
     for folder in (run_dir / "folds" / str(fold) for fold in folds):
         while not foldrun.finished(folder):
             if time.monotonic() > end:
-                raise Refusal(
-                    f"--cluster {address}: trained {folder}, and it is not here; all machines need one folder"
-                )
+                raise Refusal(f"--cluster {address}: {folder} is not here; all machines need one folder")
             time.sleep(1)
 
 
 def results(address: str, todo: list[Job]) -> Iterator[JobResult]:
     """What became of these jobs, as the cluster finishes them.
-
-    Raises:
-        Refusal: the scheduler is lost, or a job's workers died again and again.
-    """
+    Refuses: a scheduler that is lost, or a job whose workers died again and again."""
     with _client(address) as client:
         yield from _results(address, client, todo)
 
@@ -155,8 +137,7 @@ def _results(address: str, client: Client, todo: list[Job]) -> Iterator[JobResul
             result = found.get(timeout=1)
         except queue.Empty:
             if client.status not in ("running", "connecting"):
-                advice = "the same command resumes from the last epochs"
-                raise Refusal(f"--cluster {address}: the scheduler is gone; {advice}") from None
+                raise Refusal(f"--cluster {address}: the scheduler is gone; the same command resumes") from None
             continue
         if result is None:
             return

@@ -25,10 +25,8 @@ def train(file: str, requested: Shared, shown_by_parent: bool = False) -> None:
 
     `shown_by_parent`: another process shows the progress.
 
-    Raises:
-        Refusal: anything wrong with kernel, data, recipe, machine or run, before training where it can be known.
-            A run of which no epoch is finished leaves nothing behind.
-    """
+    Refuses: anything wrong with kernel, data, recipe, machine or run, before training where it can be known. A run
+    of which no epoch is finished leaves nothing behind."""
     path = Path(file).resolve()
     recipe = build(kernel.load(path).Recipe, values(requested))
     with ranks.process_group():

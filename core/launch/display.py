@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Shows the folds below each of these folders, until it is left; then removes their progress files.
-
-    folders: "folds" of a run -> what its lines begin with.
-    """
+    """Shows the folds below each of these folders (-> what its lines begin with), then removes their progress files."""
 
     def __init__(self, folders: dict[Path, str]):
         self.folders = folders
@@ -61,23 +58,19 @@ class Display:
 
     def _show(self) -> None:
         with self.lock:
-            self._show_all()
-
-    def _show_all(self) -> None:
-        for folder, prefix in self.folders.items():
-            for path in sorted(folder.glob(f"*/{foldrun.PROGRESS}")):
-                if progress := foldrun.read_progress(path):
-                    self._show_fold(path, prefix, progress)
+            for folder, prefix in self.folders.items():
+                for path in sorted(folder.glob(f"*/{foldrun.PROGRESS}")):
+                    if progress := foldrun.read_progress(path):
+                        self._show_fold(path, prefix, progress)
 
     def _show_fold(self, path: Path, prefix: str, progress: Progress) -> None:
         from tqdm import tqdm
 
         if path not in self.bars:
-            total, done, name = progress["total"], progress["done"], prefix + progress["name"]
-            position = len(self.bars)
-            self.bars[path] = tqdm(
-                total=total, initial=done, desc=name, unit="img", position=position, disable=None, leave=False
-            )
+            total, done, at = progress["total"], progress["done"], len(self.bars)
+            bar = tqdm(total=total, initial=done, unit="img", position=at, disable=None, leave=False)
+            bar.set_description(prefix + progress["name"])
+            self.bars[path] = bar
         bar = self.bars[path]
         bar.update(progress["done"] - bar.n)
         # a fold that another worker resumes starts its lines anew

@@ -98,11 +98,9 @@ def run_job(number: int, job: Job) -> JobResult:
 
 
 def _alive(child: subprocess.Popen[str]) -> bool:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(0.5)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
+    return child.returncode is None
 
 
 def _wanted() -> Callable[[], bool]:
@@ -129,8 +127,8 @@ def check(result: JobResult) -> JobResult:
     if result.code == 2:
         raise Refusal((result.stderr.strip().splitlines() or ["refused"])[-1])
     if result.code < 0:
-        killed = f"{result.host} killed the process with {signal.Signals(-result.code).name} (is its memory full?)"
-        raise Refusal(f"{killed}; the same command resumes from the last epoch")
+        name = signal.Signals(-result.code).name
+        raise Refusal(f"{result.host} killed the process with {name} (is its memory full?); the same command resumes")
     if result.code:
         raise RuntimeError(f"on {result.host}:\n{result.stderr}")
     return result

@@ -66,8 +66,7 @@ def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.
 
     module, trained = rebuilt(run)
     nets = [net.to(device.find(options.device)) for net in networks(run)]
-    framing = fold.framing(trained)
-    tta = trained.tta if options.tta == "run" else options.tta
+    framing, tta = fold.framing(trained), trained.tta if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
@@ -81,26 +80,19 @@ def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.
 
 def rebuilt(run: reader.Run) -> tuple[Kernel, KernelRecipe]:
     """The kernel that trained the run, and its recipe without the weights it began with.
-
-    Raises:
-        Refusal: the run's source does not load with the present core.
-    """
+    Refuses: a source that does not load with the present core."""
     module = kernel.load(run.folder / "run.py")
     return module, recipe.build(module.Recipe, {**run.manifest["recipe"], "weights": "none"})
 
 
 def networks(run: reader.Run) -> list[nn.Module]:
     """The trained nets of a run, one per fold, built by the source that trained them.
-
-    Raises:
-        Refusal: the run took part of its probabilities from another run, or its weights are gone; and as `rebuilt`.
-    """
+    Refuses: a run that took probabilities from another run, or whose weights are gone; and as `rebuilt`."""
     from safetensors.torch import load_file
 
     module, trained = rebuilt(run)
     for flag, other in recipe.runs(trained).items():
-        advice = f"has no nets for them; predict with a run without --{flag}"
-        raise Refusal(f"{run.name}: took some of its probabilities from {other} and {advice}")
+        raise Refusal(f"{run.name}: has no nets for what it took from {other}; predict with a run without --{flag}")
     nets = []
     for number in range(len(run.manifest["folds"])):
         weights = run.folder / "folds" / str(number) / "model.safetensors"

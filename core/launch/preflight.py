@@ -23,10 +23,7 @@ def check_machines(recipe: KernelRecipe) -> None:
 
 def check_net(kernel: Kernel, recipe: KernelRecipe, size: tuple[int, int], run_dir: Path) -> None:
     """Build the net and show it images of this size; see that there is room for what training writes.
-
-    Raises:
-        Refusal: a backbone that cannot see images of this size, or too little disk.
-    """
+    Refuses: a backbone that cannot see images of this size, or too little disk."""
     net = kernel.Net(recipe)
     try:
         kernel.probs(net, torch.zeros(min(recipe.batch, 2), 3, *size, dtype=torch.uint8))

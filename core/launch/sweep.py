@@ -41,10 +41,7 @@ class Options:
 
 def sweep(table: Path, options: Options, flags: list[str]) -> None:
     """Train the runs of the table that are not finished, then print all of them.
-
-    Raises:
-        Refusal: anything wrong in the table, before anything runs; or at the end, that some runs were refused.
-    """
+    Refuses: anything wrong in the table, before anything runs; or at the end, that some runs were refused."""
     requested = planned(table, flags)
     for each in requested:
         state = "finished" if not each.due else "to be trained again" if each.finished else "to be trained"
@@ -81,13 +78,10 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
                 refused.append((name, str(error)))
                 display.write(f"{name}  refused")
             else:
-                for line in (*done.stderr.splitlines(), _last(done.stdout, "out of fold")):
+                scores = [line for line in done.stdout.splitlines() if line.startswith("out of fold")]
+                for line in (*done.stderr.splitlines(), *(scores or ["finished"])):
                     display.write(f"{name}  {line}")
     return refused
-
-
-def _last(stdout: str, start: str) -> str:
-    return next((line for line in reversed(stdout.splitlines()) if line.startswith(start)), "finished")
 
 
 def _results(todo: list[Job], options: Options) -> Iterator[JobResult]:
@@ -102,14 +96,13 @@ def _results(todo: list[Job], options: Options) -> Iterator[JobResult]:
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     """The words and flags of the sweep itself, and all other flags."""
-    own: list[str] = []
-    others: list[str] = []
-    kept = own
+    words: dict[bool, list[str]] = {True: [], False: []}
+    own = True
     for word in argv:
         if word.startswith("-"):
-            kept = own if word.lstrip("-").partition("=")[0] in (*OWN, "help", "h") else others
-        kept.append(word)
-    return own, others
+            own = word.lstrip("-").partition("=")[0] in (*OWN, "help", "h")
+        words[own].append(word)
+    return words[True], words[False]
 
 
 def main(argv: list[str]) -> None:

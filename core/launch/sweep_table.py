@@ -42,10 +42,7 @@ class Planned:
 
 def planned(table: Path, flags: list[str]) -> list[Planned]:
     """The runs of the table, in its order.
-
-    Raises:
-        Refusal: the table's line and the flag that is wrong; two lines that ask for one run.
-    """
+    Refuses: a wrong flag, naming its line in the table, and two lines that ask for one run."""
     found: dict[str, Planned] = {}
     for line, cells in _rows(table):
         try:

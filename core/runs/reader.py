@@ -41,11 +41,8 @@ class Run:
 
 def load(name: str) -> Run:
     """The finished run KERNEL/NAME in `places.runs()`, checked.
-
-    Raises:
-        Refusal: in one line that names the run: no run.json, a file that differs from what was
-            finished, another class order, NaN in test, rows that do not sum to 1 within 1e-3.
-    """
+    Refuses, in one line that names the run: no run.json, a file that differs from what was finished, another class
+    order, NaN in test, rows that do not sum to 1 within 1e-3."""
     import pandas as pd
 
     folder = places.runs() / name
@@ -67,19 +64,15 @@ def load(name: str) -> Run:
 
 def load_fold(name: str, fold: Fold, table: Table) -> dict[str, np.ndarray]:
     """What this fold of a finished run predicted: "oof" (len(fold.held_out), 18) and "test" (n_test, 18), float32.
-
-    Raises:
-        Refusal: the run saw other images than `table` has, its fold held out other rows, or a file differs
-            from what was finished.
-    """
+    Refuses: a run of other images than `table` has, or of other held-out rows, or a file that differs from what was
+    finished."""
     run = load(name)
     if run.manifest["rows"] != table.digests()["rows"]:
         raise Refusal(f"{name}: was trained on other images than {table.root} has; name a run of this data set")
     held_out = run.rows["fold"] == fold.number
     if run.rows["file"][held_out].tolist() != fold.held_out.column("file").tolist():
-        raise Refusal(
-            f"{name}: its fold {fold.number} held out other rows than this run's; train both with the same --folds on one data set"
-        )
+        other = f"its fold {fold.number} held out other rows than this run's"
+        raise Refusal(f"{name}: {other}; train both with the same --folds on one data set")
     return {"oof": run.oof[held_out], "test": fold_test(run, fold.number)}
 
 
@@ -104,11 +97,7 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
 
 
 def read_manifest(name: str) -> Manifest:
-    """run.json of the finished run KERNEL/NAME.
-
-    Raises:
-        Refusal: it is damaged.
-    """
+    """run.json of the finished run KERNEL/NAME. Refuses one that is damaged."""
     try:
         manifest = disk.read_json(places.runs() / name / "run.json")
         if not isinstance(manifest, dict) or not {"sha256", "classes", "scores"} <= set(manifest):

@@ -45,10 +45,7 @@ class RunWriter:
 
     def begin(self, table: Table) -> None:
         """Write start.json, rows.csv, test.csv and the source, or see that they are what this command would write.
-
-        Raises:
-            Refusal: the unfinished run there was started otherwise; says in what.
-        """
+        Refuses: an unfinished run that was started otherwise; says in what."""
         self.table = table
         self.start = start = _start(self.file, self.recipe, table)
         if (self.folder / "start.json").is_file():
@@ -123,16 +120,12 @@ class RunWriter:
 @contextmanager
 def open_run(file: Path, name: str, recipe: Shared) -> Iterator[RunWriter]:
     """The run `name` of the kernel in `file`, held for this process until it is finished or given up.
-
-    Raises:
-        Refusal: a finished run of this name (unless forced), or another process at work on it.
-    """
+    Refuses: a finished run of this name (unless forced), or another process at work on it."""
     final = places.runs() / file.parent.name / name
     shown = f"{file.parent.name}/{name}"
     plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
-    if not plain or len(os.fsencode(name)) > names.LONGEST_NAME:
-        form = f"a plain name without {os.sep} or a leading dot, at most {names.LONGEST_NAME} bytes"
-        raise Refusal(f"--name {name}: must be {form}")
+    if not plain or len(os.fsencode(name)) > (most := names.LONGEST_NAME):
+        raise Refusal(f"--name {name}: must be a plain name without {os.sep} or a leading dot, at most {most} bytes")
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {shown}"):
         _finish_swap(final)
         finished = (final / "run.json").is_file()

@@ -8,7 +8,6 @@ from typing import TypedDict
 
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
 
 from core import disk
 from core.nets.optim import State
@@ -24,21 +23,7 @@ class Checkpoint(TypedDict):
     epoch: int
 
 
-def save(
-    folder: Path,
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: lr_scheduler.LRScheduler,
-    phase: int,
-    epoch: int,
-) -> None:
-    state: Checkpoint = {
-        "net": net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "phase": phase,
-        "epoch": epoch,
-    }
+def save(folder: Path, state: Checkpoint) -> None:
     disk.write(folder / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
 
 

@@ -24,8 +24,8 @@ SMOKE_PEOPLE = 24
 def resolve(requested: KernelRecipe) -> KernelRecipe:
     """The recipe as it is trained: --smoke made tiny, the device found, unless a cluster's workers find theirs."""
     if requested.smoke:
-        small = {"batch": min(requested.batch, 8), "scale": min(requested.scale, 0.2)}
-        requested = replace(requested, folds=min(requested.folds, 2), epochs=1, **small)  # type: ignore[arg-type]
+        folds, batch, scale = min(requested.folds, 2), min(requested.batch, 8), min(requested.scale, 0.2)
+        requested = replace(requested, folds=folds, batch=batch, scale=scale, epochs=1)
     return replace(requested, device=requested.device if requested.cluster else device.find(requested.device))
 
 
@@ -39,14 +39,10 @@ def train_fold(
     shown_by_parent: bool = False,
     wait: bool = False,
 ) -> None:
-    """Train one fold and write its probabilities, with the same threads whatever the number of jobs.
+    """Train a fold of the kernel in `file` with the recipe of these `values`, and write its probabilities.
 
-    Args:
-        file: the kernel's path.
-        values: the recipe, as `recipe.values` gives it.
-        after: how many folds this process trains after it.
-        shown_by_parent: another process shows its progress.
-        wait: for a process that still trains the fold, and may finish it.
+    after: how many folds this process trains after it. threads: the same whatever the number of jobs.
+    shown_by_parent: another process shows its progress. wait: for one that still trains the fold, and may finish it.
     """
     ranks.send_task({"number": number, "run_dir": run_dir, "after": after})
     torch.set_num_threads(threads)

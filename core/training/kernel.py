@@ -53,20 +53,17 @@ class Kernel(Protocol):
 
 #: The names that a kernel defines, and the arguments of each.
 ARGUMENTS = {
-    "Net": ["recipe"],
-    "plan": ["net", "rows", "recipe"],
-    "probs": ["net", "images"],
-    "fit_fold": ["recipe", "table", "fold", "run"],
+    "Net": "recipe",
+    "plan": "net, rows, recipe",
+    "probs": "net, images",
+    "fit_fold": "recipe, table, fold, run",
 }
 
 
 @functools.lru_cache
 def load(path: Path) -> Kernel:
     """The kernel at this path, as a module of its own.
-
-    Raises:
-        Refusal: the file does not load with the present core, or breaks the contract; says what is missing.
-    """
+    Refuses: a file that does not load with the present core, or breaks the contract; says what is missing."""
     name = f"kernel_{path.parent.name}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -87,18 +84,19 @@ def _broken(module: ModuleType) -> str:
     """What the kernel's contract misses; empty if nothing."""
     missing = [name for name in ("Recipe", *ARGUMENTS) if not callable(getattr(module, name, None))]
     if missing:
-        form = f"{missing[0]}({', '.join(ARGUMENTS.get(missing[0], []))})"
+        form = f"{missing[0]}({ARGUMENTS.get(missing[0], '')})"
         return f"has no {form}; a kernel defines Recipe, {', '.join(ARGUMENTS)}"
     recipe = module.Recipe
     if not (inspect.isclass(recipe) and is_dataclass(recipe) and issubclass(recipe, Shared)):
         return "its Recipe is no dataclass over recipe.Shared"
-    if again := [name for name in inspect.get_annotations(recipe) if name in {field.name for field in fields(Shared)}]:
-        return f"its Recipe has {again[0]}, which recipe.Shared has already; give the field another name"
-    needed = [field.name for field in fields(KernelRecipe)]
-    if absent := [name for name in needed if name not in {field.name for field in fields(recipe)}]:
-        return f"its Recipe has no {absent[0]}, which core reads; see KernelRecipe in core/training/kernel.py"
-    for name, needed_arguments in ARGUMENTS.items():
-        found = list(inspect.signature(getattr(module, name)).parameters)
-        if found != needed_arguments:
-            return f"its {name} takes ({', '.join(found)}) where core gives ({', '.join(needed_arguments)})"
+    shared, own, needed = ([field.name for field in fields(kind)] for kind in (Shared, recipe, KernelRecipe))
+    for name in set(shared) & set(inspect.get_annotations(recipe)):
+        return f"its Recipe has {name}, which recipe.Shared has already; give the field another name"
+    for name in needed:
+        if name not in own:
+            return f"its Recipe has no {name}, which core reads; see KernelRecipe in core/training/kernel.py"
+    for name, arguments in ARGUMENTS.items():
+        found = ", ".join(inspect.signature(getattr(module, name)).parameters)
+        if found != arguments:
+            return f"its {name} takes ({found}) where core gives ({arguments})"
     return ""

@@ -44,9 +44,7 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: tuple[Probs[Net], Rows
 
     `watch` is (probs, rows) to score after each epoch; the scores are written down and decide nothing.
 
-    Raises:
-        Refusal: memory runs out, or the loss is no longer a number.
-    """
+    Refuses: to go on when memory runs out, or when the loss is no longer a number."""
     device = torch.device(run.device)
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
@@ -100,7 +98,8 @@ def _train(
         }
         progress.epoch(phase, row)
         if ranks.is_first():
-            checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
+            states = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+            checkpoint.save(run.folder, {**states, "phase": number, "epoch": epoch})  # type: ignore[typeddict-item]
 
 
 def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None) -> tuple[float, float] | tuple[None, None]:
@@ -152,7 +151,6 @@ def _memory(advice: str) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
-        if not memory:
-            raise
-        raise Refusal(f"out of memory {advice}") from None
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+            raise Refusal(f"out of memory {advice}") from None
+        raise

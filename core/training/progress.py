@@ -18,24 +18,23 @@ CURVES = ("loss", "lr", "macro_f1", "accuracy", "images_per_second")
 class Progress:
     """A bar over the fold's images on a terminal, a line per epoch anywhere, and the run's log.
 
-    `done` is (phase, epoch), the last epoch that a resumed fold has, (-1, -1) for none.
+    `last` is (phase, epoch), the last epoch that a resumed fold has, (-1, -1) for none.
     """
 
-    def __init__(self, plan: list[Phase], run: FoldRun, done: tuple[int, int]):
+    def __init__(self, plan: list[Phase], run: FoldRun, last: tuple[int, int]):
         from tqdm import tqdm
 
         epochs = [(number, epoch) for number, phase in enumerate(plan) for epoch in range(phase.epochs)]
-        passed = [(plan[number], epoch) for number, epoch in epochs if (number, epoch) <= done]
+        passed = [(plan[number], epoch) for number, epoch in epochs if (number, epoch) <= last]
         self.total = sum(phase.images * phase.epochs for phase in plan)
         self.left = self.total - sum(phase.images for phase, _ in passed)
         self.run, self.seconds, self.trained = run, 0.0, 0
         self.curves = Curves(run.board, run.keep_log([(phase.name, epoch) for phase, epoch in passed]))
-        name = f"fold {run.fold + 1}/{run.folds}"
-        how = {"total": self.total, "initial": self.total - self.left, "desc": name, "unit": "img"}
+        self.name, done = f"fold {run.fold + 1}/{run.folds}", self.total - self.left
         self.bar = (
-            ProgressFile(run.folder, name, self.total - self.left, self.total)
+            ProgressFile(run.folder, self.name, done, self.total)
             if run.shown_by_parent
-            else tqdm(**how, disable=None, leave=False)
+            else tqdm(total=self.total, initial=done, desc=self.name, unit="img", disable=None, leave=False)
         )
 
     def __enter__(self) -> Progress:
@@ -55,14 +54,10 @@ class Progress:
         self.trained += phase.images
         self.left -= phase.images
         left = (self.left + self.run.after * self.total) * self.seconds / self.trained
-        held_out = (
-            ""
-            if row["macro_f1"] is None
-            else f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
-        )
-        where = f"fold {self.run.fold + 1}/{self.run.folds}  {phase.name} {row['epoch'] + 1}/{phase.epochs}"
-        speed = f"{row['images_per_second']:.0f} img/s  {left / 60:.1f} min left"
-        self.bar.write(f"{where}  loss {row['loss']:.4f}{held_out}  {speed}")
+        line = f"{self.name}  {phase.name} {row['epoch'] + 1}/{phase.epochs}  loss {row['loss']:.4f}"
+        if row["macro_f1"] is not None:
+            line += f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
+        self.bar.write(f"{line}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left")
 
 
 class NoProgress:

@@ -64,7 +64,6 @@ def local() -> int:
 
 
 def share() -> tuple[int, int]:
-    """(rank, world), as a loader wants it."""
     return rank(), world()
 
 
@@ -121,9 +120,9 @@ def gather(part: torch.Tensor, number: int) -> torch.Tensor:
     """(number, ...) rows in order, from each rank the rows that `rows` says are its own."""
     if world() == 1:
         return part
-    rows_of_all = part.new_zeros((number, *part.shape[1:]))
-    rows_of_all[rows(number)] = part
-    return _summed(rows_of_all)  # a sum with zeros is exact, and a row that two ranks gave would not be a probability
+    whole = part.new_zeros((number, *part.shape[1:]))
+    whole[rows(number)] = part
+    return _summed(whole)  # a sum with zeros is exact, and a row that two ranks gave would not be a probability
 
 
 def rows(number: int) -> slice:
