@@ -1,7 +1,5 @@
 """Which age group training rows are called by, and which ages are left out. Never applied to held or test rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +11,7 @@ from core.refusal import Refusal
 
 def apply(rows: Rows, young: int = 30, old: int = 60, drop: tuple[int, ...] = ()) -> Rows:
     """Training rows labelled with these boundaries; rows whose age in years is in `drop` are left out.
-
-    Raises:
-        Refusal: boundaries out of order, or nothing left to train on.
-    """
+    Refuses: boundaries out of order, or nothing left to train on."""
     if young >= old:
         raise Refusal(f"--age-young {young} --age-old {old}: the first boundary must lie below the second")
     kept = rows.take(~np.isin(rows.column("age"), drop))

@@ -25,16 +25,13 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Table:
     """Read the folder; `people` keeps only the first so many and a tenth of the test images, for a tiny run.
-
-    Raises:
-        Refusal: anything missing, doubled or unreadable, naming the file and what to do.
-    """
+    Refuses: anything missing, doubled or unreadable, naming the file and what to do."""
     if not root.is_dir():
         instead = "give --data DIR, set MASK18_DATA, or draw one with python -m core.people --out data"
         raise Refusal(f"--data {root}: there is no such folder; {instead}")
     for file in ("train/train.csv", "eval/info.csv"):
         if not (root / file).is_file():
-            raise Refusal(f"{root / file}: is missing; --data must name a folder with train/train.csv and eval/info.csv")
+            raise Refusal(f"{root / file}: is missing; --data must name one with train/train.csv and eval/info.csv")
     persons = _persons(root / "train" / "train.csv")
     train, unusual = _train_frame(root, persons if people is None else _spread(persons, people))
     train, fixed = fixes.apply(train, fix_labels)

@@ -1,7 +1,5 @@
 """Label errors that people agreed on: fixed, not dropped, and listed in the notes. Matched on the folder name."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,26 +24,20 @@ FORMS = "columns path,column,value; column gender (male, female), age (years) or
 NOTE = "label fix: "
 
 
-def apply(frame: pd.DataFrame, which: str) -> tuple[pd.DataFrame, list[str]]:
-    """A fixed copy of `frame` (person, gender, age, mask) and a note for each fix applied.
-
-    `which`: "known", "none", or a CSV file with columns path, column, value.
-
-    Raises:
-        Refusal: the file is missing or a line of it cannot be applied.
-    """
+def apply(frame: "pd.DataFrame", which: str) -> tuple["pd.DataFrame", list[str]]:
+    """A fixed copy of `frame` (person, gender, age, mask), and a note for each fix of `which`: known, none or a file.
+    Refuses: the file is missing or a line of it cannot be applied."""
     built_in = {"known": KNOWN, "none": ()}
     fixes = built_in[which] if which in built_in else _read(Path(which), set(frame["person"]))
     frame, notes = frame.copy(), []
     for person, column, value in fixes:
         own = frame["person"] == person
-        if not own.any():
-            continue
-        if column == "mask":
-            frame.loc[own, "mask"] = frame.loc[own, "mask"].map({0: 0, 1: 2, 2: 1})
-        else:
-            frame.loc[own, column] = labels.GENDER.index(value) if column == "gender" else int(value)
-        notes.append(f"{NOTE}{person} {column} {value}")
+        if own.any():
+            if column == "mask":
+                frame.loc[own, "mask"] = frame.loc[own, "mask"].map({0: 0, 1: 2, 2: 1})
+            else:
+                frame.loc[own, column] = labels.GENDER.index(value) if column == "gender" else int(value)
+            notes.append(f"{NOTE}{person} {column} {value}")
     return frame, notes
 
 

@@ -4,8 +4,6 @@ The seven images of a person are near-copies, so a person is never in two folds.
 their names, so the folds depend on no library's version; each run keeps its own in rows.csv.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 
@@ -28,10 +26,7 @@ class Fold:
 
 def assign(rows: Rows, number: int, val_ratio: float) -> np.ndarray:
     """(n_train,) int: which of `number` folds holds each row out; 1 holds out `val_ratio` of the people, -1 for none.
-
-    Raises:
-        Refusal: fewer people than folds.
-    """
+    Refuses: fewer people than folds."""
     people, first, back = np.unique(rows.column("person").astype(str), return_index=True, return_inverse=True)
     stratum = rows.column("gender")[first] * 3 + labels.age_group(rows.column("age")[first])
     if len(people) < max(2, number):

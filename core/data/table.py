@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 
 class PixelStore(Protocol):
-    """The decoded images of a data set, as core/images/store.py opens them.
-
-    `array` (n, h, w, 3) uint8 holds crops, or whole frames; `size` is the (height, width) that a net sees.
-    """
+    """The decoded images of a data set, as core/images/store.py opens and describes them."""
 
     array: np.ndarray
     size: tuple[int, int]

@@ -1,6 +1,4 @@
-"""The augmentations by name, seeded per image: neither the number of workers nor the process decides what is drawn."""
-
-from __future__ import annotations
+"""The augmentations of one image by name, drawn by its seed alone; loader.py applies them to the rows of a batch."""
 
 import random
 from collections.abc import Callable
@@ -31,7 +29,7 @@ NAMES = get_args(Augmentation)
 FINAL_RECIPE: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe", "shift_scale_rotate")
 
 
-def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Compose:
+def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> "albumentations.Compose":
     """uint8 (h, w, 3) -> uint8 (*size, 3); the crops always happen, the others with the usual probability of 0.5.
 
     Whatever is moved is filled by reflection: a black border would mark the rows that are copies.
@@ -56,7 +54,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
         "elastic": lambda: A.ElasticTransform(alpha=150, sigma=6, border_mode=mirror),
         "grid_distortion": lambda: A.GridDistortion(num_steps=5, distort_limit=(-0.3, 0.3), border_mode=mirror),
         "shift_scale_rotate": lambda: fast_transforms.Affine(
-            translate_percent=(-0.06, 0.06), scale=(0.9, 1.1), rotate=(-20, 20), border_mode=mirror
+            (0.9, 1.1), (-0.06, 0.06), rotate=(-20, 20), border_mode=mirror
         ),
     }
     chosen = [made[name]() for name in names]
@@ -65,7 +63,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> albumentations.Co
     return A.Compose(chosen, strict=True)
 
 
-def apply(transform: albumentations.Compose, image: np.ndarray, seed: int) -> np.ndarray:
+def apply(transform: "albumentations.Compose", image: np.ndarray, seed: int) -> np.ndarray:
     """`image` as `seed` draws it. Without a seed of its own albumentations repeats itself in every worker and epoch.
 
     Its set_random_seed would give every augmentation the same stream: all of them would happen, or none.

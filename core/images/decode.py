@@ -1,9 +1,4 @@
-"""One file -> pixels as every part of the program sees them: RGB, (height, width, 3) uint8.
-
-What cannot be read is refused by name.
-"""
-
-from __future__ import annotations
+"""One file -> pixels as every part of the program sees them: RGB, (height, width, 3) uint8; or a refusal by name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +39,7 @@ def centre_crop(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, s
 
 def prepare(file: Path, framing: Framing) -> np.ndarray:
     """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
-
-    Raises:
-        Refusal: the file cannot be decoded whole, or is smaller than the crop.
-    """
+    Refuses: the file cannot be decoded whole, or is smaller than the crop."""
     import cv2
 
     image = decode(file)
@@ -66,10 +58,11 @@ def prepare(file: Path, framing: Framing) -> np.ndarray:
 def decode(file: Path) -> np.ndarray:
     """(height, width, 3) uint8 RGB.
 
-    OpenCV fills the missing part of a truncated file with grey and says so only on stderr; so a
-    file without its end mark is given to Pillow, which refuses it.
+    OpenCV fills what a truncated file lacks with grey and says so only on stderr; so one without its end mark is given
+    to Pillow, which refuses it.
     """
     import cv2
+    from PIL import Image, ImageOps
 
     try:
         data = file.read_bytes()
@@ -80,15 +73,9 @@ def decode(file: Path) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if image is not None:
             return image
-    return _decode_strictly(file)
-
-
-def _decode_strictly(file: Path) -> np.ndarray:
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        with Image.open(file) as opened:
+            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         cause = first_line(error)
         raise Refusal(f"{file}: cannot be decoded ({cause}); restore it, or remove it to train without") from None

@@ -1,7 +1,5 @@
 """Some of albumentations' transforms at a better speed, for uint8 RGB images: the same draws, the same bytes."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 
@@ -11,10 +9,8 @@ import numpy as np
 
 
 class Affine(albumentations.Affine):
-    """As `albumentations.Affine` where the border is reflected, warped with a fourth channel in half the time.
-
-    OpenCV interpolates four channels in vector instructions, and three one value at a time.
-    """
+    """As `albumentations.Affine` where the border is reflected, warped with a fourth channel in half the time:
+    OpenCV interpolates four channels in vector instructions, and three one value at a time."""
 
     def apply(self, img: np.ndarray, matrix: np.ndarray, output_shape: tuple[int, int], **params: Any) -> np.ndarray:
         """(h, w, 3) uint8, moved by this matrix (3, 3) into output_shape (height, width, ...)."""
@@ -25,11 +21,9 @@ class Affine(albumentations.Affine):
 
 
 class CLAHE(albumentations.CLAHE):
-    """As `albumentations.CLAHE`, in Lab on the lightness alone; the way back is looked up in a third of the time.
-
-    An image has few pairs of a and b; the colours of each pair, from dark to light, lie together in the table. On the
-    way there they would not, so there a table gains little.
-    """
+    """As `albumentations.CLAHE`, in Lab on the lightness alone; the way back is looked up in a third of the time:
+    an image has few pairs of a and b, and the colours of each pair, from dark to light, lie together in the table. On
+    the way there they would not, so there a table gains little."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
@@ -59,19 +53,11 @@ def rgb_of_lab() -> np.ndarray:
 
 
 class RandomFog(albumentations.RandomFog):
-    """As `albumentations.RandomFog`, seven to ten times as fast.
-
-    The library blends the whole frame once per particle. A particle changes only the box around its circle, so only
-    the box is copied and blended; what is drawn and in which order stays the same.
-    """
+    """As `albumentations.RandomFog`, seven to ten times as fast: the library blends the whole frame once per particle.
+    One changes only the box around its circle, so only that is copied and blended; the draws and their order stay."""
 
     def apply(
-        self,
-        img: np.ndarray,
-        particle_positions: list[tuple[int, int]],
-        radiuses: list[int],
-        intensity: float,
-        **params: Any,
+        self, img: np.ndarray, particle_positions: list[tuple], radiuses: list[int], intensity: float, **params: Any
     ) -> np.ndarray:
         """(h, w, 3) uint8 with these particles (x, y) of these radii, in pixels, blended in one after the other."""
         fogged = img.copy()

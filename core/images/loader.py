@@ -1,11 +1,8 @@
 """Rows as batches of uint8 images: plain rows in one gather, augmented rows made ahead by workers.
 
-Workers write into memory that they share with the loader, so no image is pickled or sent.
-Everything drawn is keyed by (seed, fold, phase, epoch) and the image's position in the epoch, so
-neither the number of workers nor a restart changes a batch.
+Workers write into memory that they share with the loader, so no image is pickled or sent. Everything drawn is keyed by
+(seed, fold, phase, epoch) and the image's position in the epoch, so neither workers nor a restart change a batch.
 """
-
-from __future__ import annotations
 
 import mmap
 import sys
@@ -49,19 +46,15 @@ class Loader:
 
     def __post_init__(self) -> None:
         if len(self) == 0:
-            few = f"is more than the {len(self.rows)} rows of a fold"
-            raise Refusal(f"--batch {self.batch}: {few}; give a smaller --batch")
+            raise Refusal(f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller one")
         if self.names and self.augmented != "none" and not self.row_is_augmented.any():
             print(f"nothing is augmented: --augment {self.augmented}, and no row is a copy", file=sys.stderr)
 
     @property
     def row_is_augmented(self) -> np.ndarray:
         """(rows,) bool."""
-        return {
-            "copies": self.rows.column("copy"),
-            "all": ~np.zeros(len(self.rows), bool),
-            "none": np.zeros(len(self.rows), bool),
-        }[self.augmented]
+        none = np.zeros(len(self.rows), bool)
+        return {"copies": self.rows.column("copy"), "all": ~none, "none": none}[self.augmented]
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -70,14 +63,12 @@ class Loader:
     def epoch(self, key: Key, share: tuple[int, int] = (0, 1)) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images uint8 (b, 3, h, w), labels int64 (b,)) for each batch of the epoch `key`.
 
-        `share` (rank, world): that rank's part of each batch, b = batch / world; the images of all ranks together
-        are those of one, pixel by pixel.
+        `share` (rank, world): that rank's part of each batch, b = batch / world; all ranks' images are those of one.
         """
         shuffled = np.random.default_rng(key).permutation(len(self.rows))
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
         places = np.split(np.arange(self.batch), share[1])[share[0]]
-        label = self.rows.column("label")
-        image_index = self.rows.column("image_index")
+        label, image_index = self.rows.column("label"), self.rows.column("image_index")
         made = self._augmented(order, places, key)
         for rows, (where, images) in zip(order[:, places], made, strict=True):
             batch = self.rows.opened_store.centre_crops(image_index[rows])
@@ -86,37 +77,28 @@ class Loader:
 
     def _augmented(self, order: np.ndarray, places: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each batch, where in `places` it is augmented and these images, to be read before the next."""
-        size = self.rows.opened_store.size
         where = self.row_is_augmented[order[:, places]] & bool(self.names)
         if not where.any():
-            return ((np.empty(0, np.int64), np.empty((0, *size, 3), np.uint8)) for _ in order)
-        # one more than the workers may be ahead: what is being read is not written over
-        shape = (self.workers * AHEAD + 1, where.sum(1).max(), *size, 3)
-        source = _Augmented(self, order, places, where, key, _shared(shape))
+            return ((np.empty(0, np.int64), np.empty((0, *self.rows.opened_store.size, 3), np.uint8)) for _ in order)
+        source = _Augmented(self, order, places, where, key)
+        # forked: the ring is inherited, nothing is pickled, and a fold's own worker process may have workers too
+        context, ahead = ("fork", AHEAD) if self.workers else (None, None)
         made = torch.utils.data.DataLoader(
-            source,
-            batch_size=None,
-            num_workers=self.workers,
-            prefetch_factor=AHEAD if self.workers else None,
-            # the ring is inherited, nothing is pickled, and a fold's own worker process may have workers too
-            multiprocessing_context="fork" if self.workers else None,
+            source, batch_size=None, num_workers=self.workers, prefetch_factor=ahead, multiprocessing_context=context
         )
         return (source.made(number) for number in made)
-
-
-def _shared(shape: tuple[int, ...]) -> np.ndarray:
-    """Zeros, uint8, that forked processes share; not in /dev/shm, which is small in a container."""
-    return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
 
 class _Augmented(torch.utils.data.Dataset):
     """Item k: k itself, once the augmented images among `places`, this rank's part of batch k, stand in the ring."""
 
-    def __init__(
-        self, loader: Loader, order: np.ndarray, places: np.ndarray, where: np.ndarray, key: Key, ring: np.ndarray
-    ):
+    def __init__(self, loader: Loader, order: np.ndarray, places: np.ndarray, where: np.ndarray, key: Key):
         self.store, self.image_index, self.key = loader.rows.opened_store, loader.rows.column("image_index"), key
-        self.order, self.places, self.where, self.ring = order, places, where, ring
+        self.order, self.places, self.where = order, places, where
+        # one more than the workers may be ahead: what is being read is not written over
+        shape = (loader.workers * AHEAD + 1, where.sum(1).max(), *self.store.size, 3)
+        # zeros that forked processes share; not in /dev/shm, which is small in a container
+        self.ring = np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
         self.transform = augment.pipeline(loader.names, self.store.size)
         self.whole = "random_crop" in loader.names
 

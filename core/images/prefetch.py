@@ -1,7 +1,5 @@
 """Batches on their way to the device: on a GPU, batch k + 1 is gathered and copied while batch k is computed on."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -13,26 +11,19 @@ SLOTS = 3
 
 
 def prefetch(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """Each batch on `device`, in order. What is yielded holds until the next one is taken.
-
-    The first batch is the largest; the last may be smaller.
-    """
+    """Each batch on `device`, in order, holding until the next one is taken. None is larger than the first."""
     if device.type != "cuda":
         yield from (tuple(tensor.to(device) for tensor in batch) for batch in batches)
         return
     stream = torch.cuda.Stream(device)
     slots = itertools.cycle([_Slot(stream, device) for _ in range(SLOTS)])
-    waiting = None
-    for batch in batches:
-        slot = next(slots)
-        slot.fill(batch)
-        if waiting:
-            yield waiting.take()
-            waiting.release()
-        waiting = slot
-    if waiting:
+    filled = map(_Slot.fill, slots, batches)
+    waiting = next(filled, None)
+    while waiting:
+        following = next(filled, None)
         yield waiting.take()
         waiting.release()
+        waiting = following
 
 
 class _Slot:
@@ -47,7 +38,7 @@ class _Slot:
         self.twin: Batch = ()
         self.copied, self.used = torch.cuda.Event(), torch.cuda.Event()
 
-    def fill(self, batch: Batch) -> None:
+    def fill(self, batch: Batch) -> "_Slot":
         """Copy to the pinned buffer here, and from there to the GPU on the stream, once its last use is over."""
         if not self.host:
             self._make(batch)
@@ -59,6 +50,7 @@ class _Slot:
                 host[: self.length].copy_(tensor)
                 twin[: self.length].copy_(host[: self.length], non_blocking=True)
             self.copied.record(self.stream)
+        return self
 
     def _make(self, batch: Batch) -> None:
         """Both buffers, in the batch's memory order. The memory belongs to the computing stream, whose earlier use of

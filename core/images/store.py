@@ -1,7 +1,5 @@
 """The decoded store: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +40,9 @@ def cache(root: Path) -> Path:
 def open_store(table: Table, framing: Framing) -> Store:
     """The decoded store of all train and test images of `table`, built if it is not there or any file changed.
 
-    One process builds while others wait. The store of these files as they were before a change is removed; a process
-    that has it open can go on reading it.
+    One process builds while others wait. The store from before a change is removed; who has it open can read on.
 
-    Raises:
-        Refusal: an image that cannot be read or is smaller than the crop, or too little disk.
-    """
+    Refuses: an image that cannot be read or is smaller than the crop, or too little disk."""
     files = [*table.train.column("file"), *table.test.column("file")]
     stats = [os.stat(table.root / file) for file in files]
     key = f"{framing.crop} {framing.scale} {framing.whole}"

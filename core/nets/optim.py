@@ -1,7 +1,5 @@
 """Optimizers and schedules by name. A schedule moves once per epoch; plateau looks at the training loss."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, Literal

@@ -40,11 +40,8 @@ class Options:
 
 def draw_competition(options: Options) -> None:
     """Draw all people and write the folder `options.out` whole or not at all; print how many there are.
-
-    Raises:
-        Refusal: `options.out` exists and is not an empty folder, or `options.photos` is no folder, lacks
-            photographs, or holds one that cannot be decoded.
-    """
+    Refuses: `options.out` exists and is not an empty folder, or `options.photos` is no folder, lacks photographs, or
+    holds one that cannot be decoded."""
     out = Path(options.out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: exists and is not an empty folder; remove it or name another")

@@ -1,7 +1,5 @@
 """Draws a mask on a face, worn or worn wrong, on a drawn person or on a photograph."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -29,9 +27,7 @@ class Face:
 
 def draw_mask(image: np.ndarray, face: Face, state: int, rng: np.random.Generator) -> None:
     """Draw a mask of random shape and colour onto `image` (h, w, 3) uint8 BGR, in place.
-
-    `state` is a class of `labels.MASK`: 0 covers nose to chin, 1 leaves nose or mouth uncovered, 2 draws nothing.
-    """
+    `state` is a class of `labels.MASK`: 0 covers nose to chin, 1 leaves nose or mouth uncovered, 2 draws nothing."""
     if state == 2:
         return
     height = face.chin - face.bridge
@@ -51,28 +47,18 @@ def draw_mask(image: np.ndarray, face: Face, state: int, rng: np.random.Generato
 
 def _outline(x: float, half_width: float, top: float, bottom: float, beak: float) -> np.ndarray:
     """(12, 2) points: the right half clockwise from the nose, then its mirror image.
-
-    `beak` is 1 for a folded mask that stands away from the face, 0 for a flat one.
-    """
-    height = bottom - top
-    right = [
-        (0, -0.06 * beak),
-        (0.42, 0.07),
-        (0.9, 0.2),
-        (0.93, 0.5 + 0.1 * beak),
-        (0.72, 0.84),
-        (0.34 - 0.1 * beak, 1),
-    ]
-    points = [(x + half_width * u, top + height * v) for u, v in right]
-    return np.array(points + [(2 * x - px, py) for px, py in reversed(points)])
+    `beak` is 1 for a folded mask that stands away from the face, 0 for a flat one."""
+    u = np.array([0, 0.42, 0.9, 0.93, 0.72, 0.34 - 0.1 * beak])
+    v = np.array([-0.06 * beak, 0.07, 0.2, 0.5 + 0.1 * beak, 0.84, 1])
+    right = np.stack([x + half_width * u, top + (bottom - top) * v], 1)
+    return np.concatenate([right, (2 * x, 0) + right[::-1] * (-1, 1)])
 
 
 def _draw_straps(image: np.ndarray, face: Face, outline: np.ndarray, colour: np.ndarray) -> None:
-    upper, lower = outline[2], outline[3]
     thickness = max(1, round(face.half_width / 32))
     for side in (1, -1):
         ear = (round(face.x + side * face.half_width * 1.06), round(face.ear))
-        for x, y in (upper, lower):
+        for x, y in outline[2:4]:
             corner = (round(face.x + side * (x - face.x)), round(y))
             cv2.line(image, corner, ear, tuple(colour * 0.92), thickness, cv2.LINE_AA)
 

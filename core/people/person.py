@@ -1,7 +1,5 @@
 """The traits of a drawn person. They are the same in all seven images, and show age and gender only with noise."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +44,13 @@ def random_person(age: float, female: bool, rng: np.random.Generator) -> Person:
     if rng.random() < (0.35 if female else 0.1):  # dyed
         grey, base = grey * 0.25, base + (6, 12, 26) * np.array(rng.random())
     skin = SKINS[rng.integers(len(SKINS))] + rng.normal(0, 7, 3) - ageing * np.array([10, 9, 4])
-    noise = rng.normal(0, 0.07, 6)
+    onset, rate = np.array([(0.2, 0.3, 0.22, 0.1, 0.05, 0.35), (1.35, 1.4, 1.35, 1.15, 1.1, 1.45)])
+    wrinkles = (ageing - onset) * rate + rng.normal(0, 0.07, 6)
+    redness = rng.normal(18, 10) if female else rng.normal(-4, 8)
     return Person(
         skin=skin,
         hair=base * (1 - grey) + np.array([186, 184, 182]) * grey,
-        lips=skin * 0.5
-        + np.array([80, 74, 150]) * 0.5
-        + (rng.normal(18, 10) if female else rng.normal(-4, 8)) * np.array([-0.3, -0.6, 1]),
+        lips=skin * 0.5 + np.array([80, 74, 150]) * 0.5 + redness * np.array([-0.3, -0.6, 1]),
         half_width=rng.normal(66 if female else 71, 3.2),
         long_hair=rng.random() < (0.82 - 0.2 * ageing if female else 0.07),
         fringe=float(rng.random() < (0.5 if female else 0.3) * (1.25 - ageing)) * rng.uniform(0.4, 1),
@@ -62,12 +60,7 @@ def random_person(age: float, female: bool, rng: np.random.Generator) -> Person:
         blush=float(np.clip(rng.normal(0.75 - 0.65 * ageing + 0.2 * female, 0.15), 0, 1)),
         lashes=float(np.clip(rng.normal(0.75 if female else 0.1, 0.16), 0, 1)),
         stubble=0.0 if female else float(np.clip(rng.normal(0.3, 0.25), 0, 1)),
-        wrinkles=np.clip(
-            (ageing - np.array([0.2, 0.3, 0.22, 0.1, 0.05, 0.35])) * np.array([1.35, 1.4, 1.35, 1.15, 1.1, 1.45])
-            + noise,
-            0,
-            1.1,
-        ),
+        wrinkles=np.clip(wrinkles, 0, 1.1),
         spots=int(rng.poisson(1 + 9 * max(0.0, ageing - 0.55))),
         eyelid=float(np.clip(rng.normal(0.1 + 0.7 * ageing, 0.12), 0, 1)),
         glasses=float(rng.random() < 0.12 + 0.3 * ageing) * rng.uniform(0.4, 1),

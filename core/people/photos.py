@@ -13,11 +13,7 @@ ALIGNED = Face(x=100, half_width=68, bridge=104, nose=136, mouth=158, chin=194, 
 
 
 def read(path: str) -> np.ndarray:
-    """The photograph at `path`, (200, 200, 3) uint8 BGR.
-
-    Raises:
-        Refusal: it cannot be decoded.
-    """
+    """The photograph at `path`, (200, 200, 3) uint8 BGR. Refuses: one that cannot be decoded."""
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise Refusal(f"{path}: cannot be read as an image; remove it")
@@ -26,9 +22,7 @@ def read(path: str) -> np.ndarray:
 
 def draw(face: np.ndarray, state: int, rng: np.random.Generator) -> np.ndarray:
     """One image of `face`, as `read` gives it, with random mask, size, position, contrast and brightness.
-
-    (512, 384, 3) uint8 BGR; the background is the face itself, blurred and enlarged. `state` as in `masks.draw_mask`.
-    """
+    (512, 384, 3) uint8 BGR; the background is the face itself, blurred and enlarged. `state` as in `draw_mask`."""
     masked = face.copy()
     draw_mask(masked, ALIGNED, state, rng)
     small = cv2.GaussianBlur(cv2.resize(face, (12, 16), interpolation=cv2.INTER_AREA), (0, 0), 2)

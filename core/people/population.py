@@ -34,7 +34,7 @@ Traits = tuple[bool, int, float, str]
 
 
 def drawn(total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
-    """`total` people to draw, in random order, of whom the share `elderly` is 60; genders and age groups are exact."""
+    """`total` people to draw, in random order; each gender x age group has its exact share, `elderly` are 60."""
     people: list[Traits] = []
     for (female, group), count in _counts(total, elderly).items():
         ages = [_random_age(group, rng) for _ in range(count)]
@@ -44,10 +44,7 @@ def drawn(total: int, elderly: float, rng: np.random.Generator) -> list[Subject]
 
 def photographed(folder: Path, total: int, elderly: float, rng: np.random.Generator) -> list[Subject]:
     """`total` people aged 18 or more of a folder of UTKFace photographs, with the same shares as in `drawn`.
-
-    Raises:
-        Refusal: no such folder, or too few photographs of a gender and age group.
-    """
+    Refuses: no such folder, or too few photographs of a gender and age group."""
     if not folder.is_dir():
         raise Refusal(f"--photos {folder}: is not a folder")
     matches = [(str(path), UTKFACE_NAME.match(path.name)) for path in sorted(folder.iterdir())]

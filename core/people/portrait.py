@@ -3,8 +3,6 @@
 Colours are BGR, as OpenCV stores them; lengths are pixels of the 384 x 512 frame.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
@@ -19,15 +17,10 @@ CX, BROW, EYE, NOSE, MOUTH, CHIN, SKULL = 192, 213, 234, 283, 313, 350, 138
 
 def draw(person: Person, state: int, rng: np.random.Generator) -> np.ndarray:
     """One image of the person, (512, 384, 3) uint8 BGR, with random mask, background, pose and light.
-
-    `state` is a class of `labels.MASK`: 0 mask worn, 1 worn wrong, 2 none.
-    """
+    `state` is a class of `labels.MASK`: 0 mask worn, 1 worn wrong, 2 none."""
     image = _background(rng)
-    _draw_behind_face(image, person)
-    _draw_head(image, person)
-    _draw_wrinkles(image, person)
-    _draw_features(image, person)
-    _draw_hair(image, person)
+    for draw_part in (_draw_behind_face, _draw_head, _draw_wrinkles, _draw_features, _draw_hair):
+        draw_part(image, person)
     draw_mask(image, Face(CX, person.half_width, 258, NOSE, MOUTH, CHIN, EYE + 14), state, rng)
     return _photograph(image, rng)
 
@@ -41,8 +34,7 @@ def _draw_behind_face(image: np.ndarray, person: Person) -> None:
     """What the face is drawn over: long hair, neck and clothes."""
     skin, clothes = person.skin, person.clothes
     if person.long_hair:
-        end = 410 + person.seed % 60
-        side = person.half_width + 20
+        end, side = 410 + person.seed % 60, person.half_width + 20
         hair = [*ellipse(CX, 222, side, 106, 180, 360), (CX + side + 8, end), (CX - side - 8, end)]
         fill(image, hair, person.hair * 0.8, blur=2)
     neck = 32 + 14 * person.jaw
@@ -140,15 +132,10 @@ def _draw_eye(image: np.ndarray, person: Person, x: float) -> None:
 def _draw_hair(image: np.ndarray, person: Person) -> None:
     """The hair on the head from ear to ear, down to the hairline or the fringe, and single strands."""
     side = person.half_width + 7
-    edge = 176 - 30 * person.recession + 30 * person.fringe
-    temple = 218 - 40 * person.recession
+    edge, temple = 176 - 30 * person.recession + 30 * person.fringe, 218 - 40 * person.recession
     top = ellipse(CX, 218, side, 218 - SKULL + 14, 180, 360)
-    hairline = [
-        (CX + side - 9, temple + 24),
-        (CX + side * 0.78, temple - 14),
-        (CX + side * 0.45, edge + 4 - 12 * person.recession),
-        (CX + 6, edge),
-    ]
+    bay = (CX + side * 0.45, edge + 4 - 12 * person.recession)
+    hairline = [(CX + side - 9, temple + 24), (CX + side * 0.78, temple - 14), bay, (CX + 6, edge)]
     mirrored = [(2 * CX - x, y + 3) for x, y in reversed(hairline)]
     fill(image, np.concatenate([top, hairline, mirrored]), person.hair, blur=1.5)
     rng = np.random.default_rng(person.seed + 1)
@@ -163,11 +150,8 @@ def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     pose = cv2.getRotationMatrix2D((CX, 260), rng.normal(0, 5), rng.uniform(0.88, 1.14))
     pose[:, 2] += np.array([rng.uniform(-16, 16), rng.uniform(-22, 22)])
     image = cv2.warpAffine(image, pose, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    light = cv2.resize(
-        rng.uniform(0.72, 1.22) + rng.normal(0, 0.13, (3, 3, 1)) + rng.normal(0, 0.03, (3, 3, 3)),
-        (WIDTH, HEIGHT),
-        interpolation=cv2.INTER_LINEAR,
-    )
+    coarse = rng.uniform(0.72, 1.22) + rng.normal(0, 0.13, (3, 3, 1)) + rng.normal(0, 0.03, (3, 3, 3))
+    light = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
     noise = rng.normal(0, rng.uniform(1, 6), (HEIGHT // 2, WIDTH // 2, 1)).astype(np.float32)
     lit = image * light.astype(np.float32) + cv2.resize(noise, (WIDTH, HEIGHT))[..., None]
     image = np.clip(lit, 0, 255).astype(np.uint8)

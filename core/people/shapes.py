@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike
 
 def fill(image: np.ndarray, points: ArrayLike, colour: ArrayLike, alpha: float = 1.0, blur: float = 0.0) -> None:
     """Fill the polygon `points` (n, 2) on `image` (h, w, 3) uint8, in place.
-
-    `alpha` is the opacity, 0 to 1; `blur` the sigma in pixels of the blur of the edges.
-    """
+    `alpha` is the opacity, 0 to 1; `blur` the sigma in pixels of the blur of the edges."""
     stroke(image, points, colour, 0, alpha, blur)
 
 
@@ -22,9 +20,9 @@ def stroke(
     """Draw an open line of `width` pixels through `points`, or fill them if it is 0; the rest as in `fill`."""
     points, pad = np.asarray(points, float), int(3 * blur) + width + 2
     low = np.maximum(np.floor(points.min(0)).astype(int) - pad, 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + pad + 1, image.shape[1::-1])
+    high = np.maximum(np.minimum(np.ceil(points.max(0)).astype(int) + pad + 1, image.shape[1::-1]), low + 1)
     corners = [np.round((points - low) * 16).astype(np.int32)]
-    coverage = np.zeros(np.maximum(high - low, 1)[::-1], np.uint8)
+    coverage = np.zeros((high - low)[::-1], np.uint8)
     if width:
         cv2.polylines(coverage, corners, False, 255, width, cv2.LINE_AA, 4)
     else:

@@ -2,32 +2,27 @@
 
     python -m core.reports.audit v5_multitask/effb0 --data DIR
 
-Writes three files into the folder audit/ of the run: images.csv, every held-out image, the most probable label
-error first; fixes.csv, proposed fixes, which --fix-labels FILE takes as it is; and sheet.png, the photographs
-of the most probable errors, if the photographs are there. A proposed age is only the nearest one of the predicted
-age group; if you know the right age, put it in. fixes.csv also holds the fixes that the run was trained with,
-because it takes the place of their file.
+Writes into the folder audit/ of the run: images.csv, every held-out image, the most probable label error first;
+sheet.png, the photographs of the most probable errors, if they are there; and fixes.csv for --fix-labels FILE, the
+proposed fixes and those that the run was trained with, because it takes the place of their file. A proposed age is
+only the nearest one of the predicted age group; if you know the right age, put it in.
 """
-
-from __future__ import annotations
 
 import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+import pandas as pd
 
 from core import disk, labels, places, recipe
 from core.flags import Range
 from core.refusal import Refusal
 from core.reports import label_errors, listing, plots
 from core.runs import reader
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: People in the printed table.
 SHOWN = 10
@@ -44,10 +39,7 @@ class Options:
 
 def audit(name: str, options: Options) -> None:
     """Write the audit of the finished run `name` (KERNEL/NAME), and print the most probable label errors.
-
-    Raises:
-        Refusal: the run cannot be loaded, see `reader.load`.
-    """
+    Refuses: a run that cannot be loaded, see `reader.load`."""
     run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
@@ -59,9 +51,15 @@ def audit(name: str, options: Options) -> None:
     proposed = label_errors.propose(rows, probs, options.threshold, *boundaries)
     fixes = label_errors.merge(run.manifest["notes"], proposed)
     folder = run.folder / "audit"
-    _write_images(folder / "images.csv", ranked)
+    names = {column: ranked[column].map(labels.CLASSES.__getitem__) for column in ("label", "predicted")}
+    named = ranked.assign(**names).rename(columns={"label": "true"})
+    images = named[["file", "person", "age", "true", "predicted", *ERRORS]]
+    disk.write(folder / "images.csv", lambda path: images.to_csv(path, index=False, float_format="%.6f"))
     _write_fixes(folder / "fixes.csv", fixes)
-    listing.print_table(_table(plots.first_of_each_person(ranked).head(SHOWN)))
+    shown = plots.first_of_each_person(images).head(SHOWN)
+    cells = shown[list(ERRORS)].map("{:.3f}".format).join(shown[["true", "age", "predicted", "file"]].astype(str))
+    header = (*(column.replace("_", " ") for column in ERRORS), "true", "age", "predicted", "image")
+    listing.print_table([header, *cells.itertuples(index=False, name=None)])
     print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most probable label error first")
     print(_draw_sheet(folder / "sheet.png", ranked, places.data(options.data), tuple(trained_with["crop"])))
     _print_fixes(folder / "fixes.csv", proposed, fixes)
@@ -76,26 +74,9 @@ def _print_fixes(path: Path, proposed: list[label_errors.Fix], fixes: list[label
     print(f"to train with them: --fix-labels {shlex.quote(str(path))}")
 
 
-def _write_images(path: Path, ranked: pd.DataFrame) -> None:
-    names = {column: ranked[column].map(labels.CLASSES.__getitem__) for column in ("label", "predicted")}
-    frame = ranked.assign(**names).rename(columns={"label": "true"})
-    columns = ["file", "person", "age", "true", "predicted", *ERRORS]
-    disk.write(path, lambda temporary: frame[columns].to_csv(temporary, index=False, float_format="%.6f"))
-
-
 def _write_fixes(path: Path, fixes: list[label_errors.Fix]) -> None:
     lines = [(*fix[:3], "" if fix.probability is None else f"{fix.probability:.4f}") for fix in fixes]
     disk.write_csv(path, [label_errors.Fix._fields, *lines])
-
-
-def _table(ranked: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The rows of the printed table, the header first."""
-    header = tuple(column.replace("_", " ") for column in ERRORS)
-    rows: list[tuple[str, ...]] = [(*header, "true", "age", "predicted", "image")]
-    for row in ranked.to_dict("records"):
-        true, predicted = (labels.CLASSES[row[column]] for column in ("label", "predicted"))
-        rows.append((*(f"{row[name]:.3f}" for name in ERRORS), true, str(row["age"]), predicted, row["file"]))
-    return rows
 
 
 def _draw_sheet(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, int]) -> str:
@@ -112,8 +93,7 @@ def _draw_sheet(path: Path, ranked: pd.DataFrame, root: Path, crop: tuple[int, i
 
 
 def main(argv: list[str]) -> None:
-    needs = "a run: KERNEL/NAME [--data DIR] [--threshold 0.9]"
-    (name,), options = recipe.parse_words(Options, [1], needs, argv)
+    (name,), options = recipe.parse_words(Options, [1], "a run: KERNEL/NAME [--data DIR] [--threshold 0.9]", argv)
     audit(name, options)
 
 

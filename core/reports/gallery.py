@@ -6,14 +6,12 @@
 Training images only. The picture is a PNG or a JPEG, by its ending.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from core import labels, recipe
 from core.data import competition
@@ -22,20 +20,13 @@ from core.images import augment, decode
 from core.images.decode import Framing
 from core.refusal import Refusal
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 COLUMNS = 8
 FRAMING = Framing((360, 240))
 
 
 def people(table: Table) -> Figure:
     """A figure of eight men and eight women, a person per column, age rising to the right.
-
-    The three rows of a gender are mask worn, worn wrong and none.
-    """
-    from matplotlib.figure import Figure
-
+    The three rows of a gender are mask worn, worn wrong and none."""
     figure = Figure((COLUMNS * 1.5, 13.6), layout="constrained")
     grid = figure.subplots(6, COLUMNS)
     frame = table.train.frame
@@ -55,11 +46,7 @@ def people(table: Table) -> Figure:
 
 def augmentations(table: Table) -> Figure:
     """A figure with the centre crop of one face and, for each augmentation, its result with five seeds.
-
-    Random crops are cut out of the full frame.
-    """
-    from matplotlib.figure import Figure
-
+    Random crops are cut out of the full frame."""
     file = table.root / table.train.frame["file"][table.train.column("label") // 6 == 2].iloc[0]
     centre_crop = decode.prepare(file, FRAMING)
     full_frame = decode.prepare(file, replace(FRAMING, whole=True))

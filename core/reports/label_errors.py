@@ -4,16 +4,12 @@ A run may be trained with other age boundaries than the true ones (--age-old 58:
 predicts the class that it was trained with, this is no evidence against the label.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from core import labels
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: First and last age in years of each age group.
 SPANS = ((0, 29), (30, 59), (60, 120))
@@ -22,37 +18,24 @@ FIX_NOTE = "label fix: "
 
 
 class Fix(NamedTuple):
-    """A line of a label-fix file.
-
-    `probability` that the label is wrong, the mean over the person's images; None for a fix that the run was
-    trained with.
-    """
+    """A line of a label-fix file."""
 
     path: str
     column: str
     value: str
-    probability: float | None
+    probability: float | None  # that the label is wrong, the mean over the person's images; None if trained with
 
 
 def with_error_probabilities(rows: pd.DataFrame, probs: np.ndarray, young: int = 30, old: int = 60) -> pd.DataFrame:
     """A copy of `rows` with the columns predicted (0..17), label_error, mask_error, gender_error and age_error.
-
-    An error column holds the probability of all classes except the true one and the one trained with.
-
-    Args:
-        rows: a frame with age and label, a row per image.
-        probs: (n, 18) float, rows that sum to 1.
-        young, old: the age boundaries that the run was trained with, in years.
-    """
+    An error column holds the probability of all classes except the true one and the one trained with. `rows` has age
+    and label, `probs` (n, 18) rows that sum to 1; `young` and `old` are the age boundaries trained with, in years."""
     true = rows["label"].to_numpy()
     mask, gender, _ = labels.split(true)
     trained = labels.label(mask, gender, labels.age_group(rows["age"].to_numpy(), young, old))
     parts = zip(labels.TASKS, labels.marginals(probs), labels.split(true), labels.split(trained), strict=True)
-    return rows.assign(
-        predicted=probs.argmax(1),
-        label_error=_error_probability(probs, true, trained),
-        **{f"{task}_error": _error_probability(*arrays) for task, *arrays in parts},
-    )
+    errors = {f"{task}_error": _error_probability(*arrays) for task, *arrays in parts}
+    return rows.assign(predicted=probs.argmax(1), label_error=_error_probability(probs, true, trained), **errors)
 
 
 def _error_probability(probs: np.ndarray, true: np.ndarray, trained: np.ndarray) -> np.ndarray:
@@ -63,43 +46,28 @@ def _error_probability(probs: np.ndarray, true: np.ndarray, trained: np.ndarray)
 
 def propose(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int = 30, old: int = 60) -> list[Fix]:
     """Fixes for the labels of people for whom the mean over their images predicts another class, most probable first.
-
     Gender becomes the other one, age the nearest in years of the predicted group; the images without a mask and
-    with one worn wrong are swapped where each is predicted to be the other.
-
-    Args:
-        rows: a frame with person, age and label, a row per image.
-        probs: (n, 18) float, rows that sum to 1.
-        threshold: the mean probability of the other class must be above it.
-        young, old: the age boundaries that the run was trained with, in years.
-    """
+    with one worn wrong are swapped where each is predicted to be the other. The mean probability of the other class
+    must be above `threshold`; the rest as in `with_error_probabilities`, and `rows` has person too."""
     mask, gender, age = labels.marginals(probs)
-    fixes = [
-        *_gender_fixes(rows, gender, threshold),
-        *_age_fixes(rows, age, threshold, young, old),
-        *_swaps(rows, mask, threshold),
-    ]
+    fixes = _gender_fixes(rows, gender, threshold) + _age_fixes(rows, age, threshold, young, old)
+    fixes += _swaps(rows, mask, threshold)
     return sorted(fixes, key=lambda fix: (-(fix.probability or 0), fix.path, fix.column))
 
 
 def _by_person(rows: pd.DataFrame, probs: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """The first row of each person, and the mean (people, c) of the probabilities of their images."""
-    people, first, person_of_row = np.unique(
-        rows["person"].to_numpy().astype(str), return_index=True, return_inverse=True
-    )
-    sums = np.zeros((len(people), probs.shape[1]))
-    np.add.at(sums, person_of_row, probs)
-    return rows.iloc[first], sums / np.bincount(person_of_row)[:, None]
+    names = rows["person"].to_numpy().astype(str)
+    _, first, person = np.unique(names, return_index=True, return_inverse=True)
+    sums = np.stack([np.bincount(person, column) for column in probs.T], 1)
+    return rows.iloc[first], sums / np.bincount(person)[:, None]
 
 
 def _gender_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]:
     people, mean = _by_person(rows, probs)
     other = 1 - labels.split(people["label"].to_numpy())[1]
-    return [
-        Fix(person, "gender", labels.GENDER[gender], float(of_person[gender]))
-        for person, gender, of_person in zip(people["person"], other, mean, strict=True)
-        if of_person[gender] > threshold
-    ]
+    found = zip(people["person"], other, mean[np.arange(len(mean)), other].tolist(), strict=True)
+    return [Fix(person, "gender", labels.GENDER[sex], sure) for person, sex, sure in found if sure > threshold]
 
 
 def _age_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int, old: int) -> list[Fix]:
@@ -127,10 +95,8 @@ def _swaps(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]
 
 def merge(notes: list[str], proposed: list[Fix]) -> list[Fix]:
     """The proposed fixes, then those that the run was trained with, read from its `notes`.
-
     A fix trained with is left out where one is proposed for the same person and column; where both are a swap, both
-    are left out, since two swaps change nothing.
-    """
+    are left out, since two swaps change nothing."""
     texts = [note.removeprefix(FIX_NOTE).rsplit(" ", 2) for note in notes if note.startswith(FIX_NOTE)]
     trained = [Fix(person, column, value, None) for person, column, value in texts]
     trained_keys, proposed_keys = ({(fix.path, fix.column) for fix in fixes} for fixes in (trained, proposed))

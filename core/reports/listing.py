@@ -6,8 +6,6 @@
 Unfinished and damaged runs are listed too, with their state.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -46,31 +44,23 @@ def _row(name: str, manifest: Manifest) -> tuple[str, ...]:
     scores, minutes = manifest["scores"], f"{manifest['training_seconds'] / 60:.1f}"
     if scores is None:
         return (name, "no score", *[""] * 5, minutes)
-    tasks = (f"{accuracy:.3f}" for accuracy in (scores["mask"], scores["gender"], scores["age"]))
+    tasks = (f"{scores[task]:.3f}" for task in ("mask", "gender", "age"))
     macro_f1, accuracy = score.with_interval(scores["macro_f1"]), f"{scores['accuracy'][0]:.4f}"
     return (name, macro_f1, accuracy, *tasks, str(scores["people"]), minutes)
 
 
 def diff(name: str, other: str) -> None:
     """Print the recipe fields, sources and data sets in which two finished runs (KERNEL/NAME) differ, and their scores.
-
-    Raises:
-        Refusal: one of them cannot be loaded, see `reader.load`.
-    """
+    Refuses: a run that cannot be loaded, see `reader.load`."""
     one, two = reader.load(name).manifest, reader.load(other).manifest
     rows: list[tuple[str, ...]] = [("", name, other)]
-    rows += [
-        (field, str(one["recipe"].get(field)), str(two["recipe"].get(field)))
-        for field in sorted({*one["recipe"], *two["recipe"]})
-        if one["recipe"].get(field) != two["recipe"].get(field)
-    ]
-    rows += [
-        (f"source {file}", "differs", "")
-        for file in sorted({*one["source"], *two["source"]})
-        if one["source"].get(file) != two["source"].get(file)
-    ]
-    digests = {"rows": (one["rows"], two["rows"]), "labels": (one["labels"], two["labels"])}
-    rows += [(field, first[:12], second[:12]) for field, (first, second) in digests.items() if first != second]
+    fields = sorted({*one["recipe"], *two["recipe"]})
+    values = [(field, one["recipe"].get(field), two["recipe"].get(field)) for field in fields]
+    rows += [(field, str(first), str(second)) for field, first, second in values if first != second]
+    files = sorted({file for file, _ in one["source"].items() ^ two["source"].items()})
+    rows += [(f"source {file}", "differs", "") for file in files]
+    digests = [("rows", one["rows"], two["rows"]), ("labels", one["labels"], two["labels"])]
+    rows += [(field, first[:12], second[:12]) for field, first, second in digests if first != second]
     print_table(rows if len(rows) > 1 else [*rows, ("recipe", "the same", "the same")])
     for run, manifest in ((name, one), (other, two)):
         print(f"{run}: {score.line(manifest['scores'])}")
@@ -88,10 +78,8 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 def verdict(better: float) -> str:
     """A difference in words: "better with 97 %", "worse with 99 %", or "can't tell" below 95 %.
-
     `better` is the share of bootstrap draws with a difference above 0, as `score.paired` gives it. No number of
-    draws makes a difference certain, so "100 %" is never printed, but "over 99 %".
-    """
+    draws makes a difference certain, so "100 %" is never printed, but "over 99 %"."""
     share = max(better, 1 - better)
     if share < 0.95:
         return "can't tell"

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from core import disk, labels, places, recipe, score
 from core.images import decode
 from core.images.decode import Framing
 from core.runs import foldrun, reader
 from core.runs.foldrun import Epoch
-from core.runs.manifest import Start
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,17 +30,12 @@ DARK, LIGHT = "#1d3557", "#a8b8c8"
 
 def report(folder: Path, root: Path) -> None:
     """Draw folder/report/*.png for the run in `folder` whose folds are all trained.
-
-    The worst mistakes are left out if a photograph is missing below the data folder `root`.
-    """
-    import pandas as pd
-
+    The worst mistakes are left out if a photograph is missing below the data folder `root`."""
     rows = pd.read_csv(folder / "rows.csv", dtype={"file": str, "person": str})
     probs = np.load(folder / "oof.npy", allow_pickle=False)
     covered = ~np.isnan(probs[:, 0])
     rows, probs = rows[covered].reset_index(drop=True), probs[covered]
-    start: Start = disk.read_json(folder / "start.json")
-    trained_with = start["recipe"]
+    trained_with = disk.read_json(folder / "start.json")["recipe"]
     fold_folders = sorted((folder / "folds").iterdir(), key=lambda path: int(path.name))
     boundaries = (trained_with.get("age_young", 30), trained_with.get("age_old", 60))
     figures = {
@@ -58,7 +52,7 @@ def report(folder: Path, root: Path) -> None:
 
 
 def _figure(width: float, height: float) -> Figure:
-    """A figure made without pyplot, which would look for a window system and keep global state."""
+    """Made without pyplot, which keeps global state; imported late, for a broken matplotlib must not lose a run."""
     from matplotlib.figure import Figure
 
     return Figure((width, height), layout="constrained")
@@ -73,10 +67,9 @@ def curves(folds: list[list[Epoch]]) -> Figure:
         for number, fold in enumerate(folds):
             values = np.array([dict(row)[name] for row in fold], float)  # None is NaN
             axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=f"fold {number}")
-        phases = [row["phase"] for row in folds[0]] if folds else []
-        for epoch in range(1, len(phases)):
-            if phases[epoch] != phases[epoch - 1]:
-                axes.axvline(epoch + 0.5, color=LIGHT, linestyle="--")
+        phases = np.array([row["phase"] for fold in folds[:1] for row in fold])
+        for last in np.flatnonzero(phases[1:] != phases[:-1]):
+            axes.axvline(last + 1.5, color=LIGHT, linestyle="--")
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
@@ -86,9 +79,7 @@ def curves(folds: list[list[Epoch]]) -> Figure:
 
 def confusion_18(rows: pd.DataFrame, probs: np.ndarray) -> Figure:
     """Confusion matrix of the 18 classes: shares of each true class as colours, counts as numbers.
-
-    `rows` has label (0..17), a row per image; `probs` are (n, 18) out-of-fold probabilities.
-    """
+    `rows` has label (0..17), a row per image; `probs` are (n, 18) out-of-fold probabilities."""
     figure = _figure(13, 11)
     counts = score.confusion(rows["label"].to_numpy(), probs.argmax(1))
     _matrix(figure.subplots(), counts, labels.CLASSES, f"all 18 classes: macro F1 {score.f1(counts).mean():.4f}")
@@ -109,8 +100,7 @@ def _matrix(axes: Axes, counts: np.ndarray, names: tuple[str, ...], title: str) 
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, predicted in np.argwhere(counts):
-        colour = "white" if shares[true, predicted] > 0.55 else "black"
-        count = str(counts[true, predicted])
+        colour, count = "white" if shares[true, predicted] > 0.55 else "black", str(counts[true, predicted])
         axes.text(predicted, true, count, ha="center", va="center", fontsize=9, color=colour)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
@@ -119,10 +109,7 @@ def _matrix(axes: Axes, counts: np.ndarray, names: tuple[str, ...], title: str) 
 
 def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, int]) -> Figure:
     """Accuracy of the age group at each true age, and below it the number of images.
-
-    Solid lines are the true age boundaries, dashed ones those `trained` with, in years. `rows` has age and label
-    (0..17), a row per image; `probs` are (n, 18) out-of-fold probabilities.
-    """
+    Lines: the true age boundaries; dashed: those `trained` with, in years. `rows` as in `confusion_18`, and age."""
     figure = _figure(13, 6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     correct = labels.split(rows["label"].to_numpy())[2] == labels.split(probs.argmax(1))[2]
@@ -134,8 +121,8 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
             axes.axvline(boundary - 0.5, color="crimson", linewidth=2, label=f"boundary {boundary}")
         for boundary in set(trained) - {30, 60}:
             axes.axvline(boundary - 0.5, color="crimson", linestyle="--", label=f"training boundary {boundary}")
-    title = f"accuracy of the age group, by true age: {correct.mean():.3f} over all"
-    above.set(title=title, ylabel="accuracy", ylim=(0, 1.02))
+    above.set_title(f"accuracy of the age group, by true age: {correct.mean():.3f} over all")
+    above.set(ylabel="accuracy", ylim=(0, 1.02))
     below.set(xlabel="true age in years", ylabel="images")
     figure.legend(*above.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
@@ -143,9 +130,7 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
 
 def worst_mistakes(rows: pd.DataFrame, probs: np.ndarray, root: Path, crop: tuple[int, int]) -> Figure:
     """The wrong predictions that give the true class the lowest probability, at most one of a person.
-
-    `rows` has file, person, age and label (0..17); `probs` are (n, 18); `root` and `crop` as in `contact_sheet`.
-    """
+    `rows` has file, person, age and label (0..17); `probs` are (n, 18); `root` and `crop` as in `contact_sheet`."""
     true, predicted = rows["label"].to_numpy(), probs.argmax(1)
     ranked = rows.assign(probability=probs[np.arange(len(rows)), true], predicted=predicted)
     worst = ranked[predicted != true].sort_values("probability", kind="stable")
@@ -160,16 +145,8 @@ def first_of_each_person(rows: pd.DataFrame) -> pd.DataFrame:
 
 def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: str) -> Figure:
     """A figure of one photograph of each person in the order of `rows`, with age, true and predicted class.
-
-    Args:
-        rows: a frame with file, person, label and predicted (0..17), age, and note, a text for below.
-        root: the data folder.
-        crop: (height, width) in pixels of the photograph; the recipe's `scale` is not used.
-        title: of the figure.
-
-    Raises:
-        Refusal: a photograph cannot be read.
-    """
+    `rows` has file, person, label and predicted (0..17), age, and note, a text for below; `root` is the data folder,
+    `crop` (height, width) in pixels, without the recipe's `scale`. Refuses: a photograph that cannot be read."""
     figure = _figure(14, 15)
     figure.suptitle(title, fontsize=13)
     grid = figure.subplots(*SHEET).ravel()

@@ -124,8 +124,9 @@ def open_run(file: Path, name: str, recipe: Shared) -> Iterator[RunWriter]:
     final = places.runs() / file.parent.name / name
     shown = f"{file.parent.name}/{name}"
     plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
-    if not plain or len(os.fsencode(name)) > (most := names.LONGEST_NAME):
-        raise Refusal(f"--name {name}: must be a plain name without {os.sep} or a leading dot, at most {most} bytes")
+    if not plain or len(os.fsencode(name)) > names.LONGEST_NAME:
+        form = f"a plain name without {os.sep} or a leading dot, at most {names.LONGEST_NAME} bytes"
+        raise Refusal(f"--name {name}: must be {form}")
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {shown}"):
         _finish_swap(final)
         finished = (final / "run.json").is_file()

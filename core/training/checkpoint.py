@@ -1,6 +1,6 @@
-"""Weights and optimizer state on disk: the torch side of a run.
+"""What a killed fold is resumed from: `loop.fit` loads it, saves it after each epoch, and goes on from there.
 
-Weights are safetensors; checkpoints load with weights_only.
+Finished folds are skipped by launch/crossval.py; that the run is the same is seen by `RunWriter.begin`.
 """
 
 from pathlib import Path

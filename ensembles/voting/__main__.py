@@ -7,8 +7,6 @@ Prints the out-of-fold score of every node and writes submissions/NAME.csv and .
 is only scored. Needs runs, not the data.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import dataclass

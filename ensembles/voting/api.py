@@ -8,8 +8,6 @@
 ensembles/NAME.py gives its vote the name NAME; then `ensemble("NAME")` can be a member of other votes.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path
@@ -21,11 +19,8 @@ from ensembles.voting.votes import Hard, Per, Soft
 
 
 def run(name: str, fold: Fold = None) -> Node:
-    """The finished run KERNEL/NAME: the mean of its folds, one fold by number, or the "best" fold.
-
-    The best fold is the one with the highest macro F1 on the rows that it held out. The run is read when its
-    probabilities are needed; until then it need not exist.
-    """
+    """The finished run KERNEL/NAME: the mean of its folds, one fold by number, or the "best" fold: that of the
+    highest macro F1 on the rows it held out. The run is read when its probabilities are needed."""
     if not isinstance(name, str) or not re.fullmatch(r"[^./][^/]*/[^./][^/]*", name):
         raise Refusal(f"run({name!r}): must name a run as KERNEL/NAME, as in v5_multitask/effb0")
     if fold is not None and fold != "best" and (not isinstance(fold, int) or isinstance(fold, bool) or fold < 0):
@@ -35,17 +30,13 @@ def run(name: str, fold: Fold = None) -> Node:
 
 def soft(*members: Node, per: Per = "class") -> Node:
     """Soft vote: the mean of the members' probabilities, weighted as in ``soft(2 * a, b)``.
-
-    per="attribute" votes on mask, gender and age separately and joins the results.
-    """
+    per="attribute" votes on mask, gender and age separately and joins the results."""
     return Soft(members=_check_members("soft", members, per), per=per)
 
 
 def hard(*members: Node, per: Per = "class") -> Node:
     """Hard vote: each member votes for one class, with its weight; a tie goes to the higher mean probability.
-
-    per="attribute" votes on mask, gender and age separately and joins the results.
-    """
+    per="attribute" votes on mask, gender and age separately and joins the results."""
     return Hard(members=_check_members("hard", members, per), per=per)
 
 
@@ -62,13 +53,9 @@ def _check_members(function: str, members: tuple[Node, ...], per: str) -> tuple[
 
 def submit(file: str, vote: Node) -> None:
     """Print every node's score, then write submissions/NAME.csv and NAME.json for the ensemble file NAME.py.
-
     `file` is the ensemble's __file__, or another NAME for a second submission of the same file.
-
-    Raises:
-        Refusal: a member that is no finished run or belongs to another data set, an unknown flag, or
-            an existing submission of this name (unless --force is given).
-    """
+    Refuses: a member that is no finished run or belongs to another data set, an unknown flag, or an existing
+    submission of this name (unless --force is given)."""
     unknown = [word for word in sys.argv[1:] if word != "--force"]
     if unknown:
         raise Refusal(f"there is no flag {unknown[0]}; an ensemble takes only --force")

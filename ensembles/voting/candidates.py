@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Candidates:
     """`names` (m) of the runs in order, `rows` (n): file, person, age, label, and the runs' probabilities of them.
-
     `probs` (m, n, 18) float64, rows that sum to 1: out of fold, for the n rows that all m runs held out.
-    `left_out` names each run that cannot be compared with these, with the reason.
-    """
+    `left_out` names each run that cannot be compared with these, with the reason."""
 
     names: list[str]
     rows: pd.DataFrame
@@ -33,34 +31,23 @@ class Candidates:
 
 def load(like: str = "", only: Sequence[str] = (), min_people: int = 1) -> Candidates:
     """All finished runs of one data set, by name, without smoke runs, damaged runs and runs that held out fewer rows.
-
-    Args:
-        like: a run of the data set to use; empty if there is only one data set.
-        only: names of the runs to use; empty for all.
-        min_people: refuse if fewer were held out.
-
-    Raises:
-        Refusal: an unknown or damaged run, runs of several data sets, no run that can be used, or fewer held-out
-            people than `min_people`, or than 100 if the data set has as many.
-    """
+    `like`: a run of the data set to use; empty if there is only one. `only`: the runs to use; empty for all.
+    Refuses: an unknown or damaged run, runs of several data sets, no run that can be used, or fewer held-out
+    people than `min_people`, or than 100 if the data set has as many."""
     from tqdm import tqdm
 
     names, left_out = _usable(like, only)
     if not names:
         except_these = f" except {', '.join(left_out)}" if left_out else ""
-        raise Refusal(
-            f"no run is finished in {places.runs()}{except_these}; make one with python kernels/v5_multitask/run.py"
-        )
+        hint = "make one with python kernels/v5_multitask/run.py"
+        raise Refusal(f"no run is finished in {places.runs()}{except_these}; {hint}")
     runs = [reader.load(name) for name in tqdm(names, "reading", unit="run", disable=None, leave=False)]
     held_out = {run.name: ~np.isnan(run.oof[:, 0]) for run in runs}
     most = max(held_out.values(), key=np.sum)
     shared = {name: int((most & rows).sum()) for name, rows in held_out.items()}
     complete = [run for run in runs if shared[run.name] == most.sum()]
-    left_out += [
-        f"{name} (held out {number} of the {most.sum()} rows that others did)"
-        for name, number in shared.items()
-        if number < most.sum()
-    ]
+    fewer = {name: number for name, number in shared.items() if number < most.sum()}
+    left_out += [f"{name} (held out {own} of the {most.sum()} rows that others did)" for name, own in fewer.items()]
     rows = complete[0].rows[most].reset_index(drop=True)
     _check_people(rows, complete[0].rows, min_people)
     probs = np.stack([run.oof[most] for run in complete]).astype(np.float64)

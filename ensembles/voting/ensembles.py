@@ -1,7 +1,5 @@
 """The files in ensembles/, each of which defines a vote of its own name."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import traceback
@@ -19,10 +17,7 @@ _reading: list[str] = []
 
 def ensemble(name: str) -> Node:
     """The vote that ensembles/NAME.py gives the name NAME.
-
-    Raises:
-        Refusal: no such file, a file that cannot be read as a vote, or a vote that contains itself.
-    """
+    Refuses: no such file, a file that cannot be read as a vote, or a vote that contains itself."""
     path = find(name)
     vote = read(path, "ensemble").get(name)
     if not isinstance(vote, Node):

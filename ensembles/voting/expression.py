@@ -4,8 +4,6 @@ Allowed are calls of the given functions, a positive number times a vote, and st
 arguments. Everything else is refused.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable
 from typing import NoReturn
@@ -18,16 +16,12 @@ Functions = dict[str, Callable[..., Node]]
 
 def parse(text: str, functions: Functions) -> Node:
     """The vote that `text` describes with these functions; a bare 'KERNEL/NAME' among a vote's members is that run.
-
-    Raises:
-        Refusal: text that is no expression, or that uses anything else.
-    """
+    Refuses: text that is no expression, or that uses anything else."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        return _vote(tree, functions)
+        return _vote(ast.parse(text.strip(), mode="eval").body, functions)
+    except Refusal:
+        raise
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, Refusal):
-            raise
         raise Refusal(f"cannot read {_short(text)!r} as a vote ({getattr(error, 'msg', None) or error})") from None
 
 
@@ -59,10 +53,8 @@ def _number(tree: ast.expr) -> float:
     match tree:
         case ast.Constant(value=int(number) | float(number)):
             return number
-        case ast.UnaryOp(op=ast.UAdd(), operand=ast.Constant(value=int(number) | float(number))):
-            return number
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number) | float(number))):
-            return -number
+        case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=ast.Constant(value=int(number) | float(number))):
+            return -number if isinstance(sign, ast.USub) else number
         case _:
             return _refuse(tree)
 

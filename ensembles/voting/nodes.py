@@ -126,13 +126,8 @@ class TreeNode(TypedDict):
 
 def print_scores(vote: Node) -> tuple[TreeNode, np.ndarray]:
     """Print every node's out-of-fold score, each below its parent's.
-
-    Returns:
-        The tree as JSON, and (n_train,) the vote's out-of-fold classes, -1 where a member did not hold out the row.
-
-    Raises:
-        Refusal: members of two data sets, a smoke run, a run that is missing or damaged.
-    """
+    Returns the tree as JSON, and (n_train,) the vote's out-of-fold classes, -1 where a member did not hold out the row.
+    Refuses: members of two data sets, a smoke run, a run that is missing or damaged."""
     first = check_same_data(vote)
     tree, probs = _score_tree(vote, first)
     _print_tree(tree, 0)
@@ -146,15 +141,10 @@ def check_same_data(vote: Node) -> reader.Run:
         if run.name.endswith("-smoke"):
             raise Refusal(f"{run.name}: is a smoke run and answers only a few images; train it without --smoke")
     for run in others:
-        digests = {
-            "rows": (run.manifest["rows"], first.manifest["rows"]),
-            "labels": (run.manifest["labels"], first.manifest["labels"]),
-        }
-        for field, (own, other) in digests.items():
-            if own != other:
-                raise Refusal(
-                    f"{run.name}: has other {field} than {first.name}; runs of two data sets cannot vote together"
-                )
+        own, other = ({"rows": each["rows"], "labels": each["labels"]} for each in (run.manifest, first.manifest))
+        for field in (field for field in own if own[field] != other[field]):
+            clash = f"has other {field} than {first.name}"
+            raise Refusal(f"{run.name}: {clash}; runs of two data sets cannot vote together")
     return first
 
 
@@ -164,12 +154,8 @@ def _score_tree(node: Node, first: reader.Run) -> tuple[TreeNode, np.ndarray]:
     probs = node.vote(probs for _, probs in members) if node.members else node.probs("oof")
     # a complete run was scored when it was finished
     stored = node.loaded.manifest["scores"] if isinstance(node, RunNode) and node.fold is None else None
-    return {
-        "vote": node.label,
-        "weight": node.weight,
-        "oof": stored or score.out_of_fold_summary(first.rows, probs),
-        "members": [tree for tree, _ in members],
-    }, probs
+    scores, trees = stored or score.out_of_fold_summary(first.rows, probs), [tree for tree, _ in members]
+    return {"vote": node.label, "weight": node.weight, "oof": scores, "members": trees}, probs
 
 
 def _print_tree(tree: TreeNode, depth: int) -> None:

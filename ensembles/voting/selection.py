@@ -53,9 +53,7 @@ class Options:
 @dataclass(frozen=True)
 class Selection:
     """The runs that a method chooses on all rows, and classes (n,) from two soft votes.
-
-    `on_all_rows`: of these runs. `cross_validated`: each row from runs that were chosen on other people.
-    """
+    `on_all_rows`: of these runs. `cross_validated`: each row from runs that were chosen on other people."""
 
     method: str
     positions: list[int]
@@ -67,16 +65,10 @@ def select(
     probs: np.ndarray, true: np.ndarray, rounds: int = 25, on_round: Callable[[], object] = lambda: None
 ) -> list[int]:
     """Positions of the chosen runs in the order of choice, each as often as it was chosen.
-
     Every round adds the run that makes the macro F1 of the mean probabilities greatest, the first of
     those tied; the answer is the best prefix of the rounds, the shortest of those tied. (Caruana,
     Niculescu-Mizil, Crew, Ksikes: Ensemble Selection from Libraries of Models, ICML 2004.)
-
-    Args:
-        probs: (m, n, 18) float64, each run's probabilities of the same rows.
-        true: (n,) int, classes 0..17.
-        on_round: called after each round.
-    """
+    `probs` (m, n, 18) float64: each run's of the same rows; `true` (n,) int: 0..17; `on_round`: called after each."""
     total = np.zeros(probs.shape[1:])
     positions: list[int] = []
     reached: list[float] = []

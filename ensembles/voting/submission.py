@@ -55,9 +55,8 @@ class Manifest(TypedDict):
 def check_name(name: str) -> str:
     """The name, if it can be a submission's. Refuses anything but the plain name of a file."""
     if not re.fullmatch(r"[\w+][\w.+-]{0,99}", name) or name in RESERVED:
-        raise Refusal(
-            f"--name {name}: must be a plain name of letters, digits and . + - _, and none of {', '.join(RESERVED)}"
-        )
+        allowed = f"a plain name of letters, digits and . + - _, and none of {', '.join(RESERVED)}"
+        raise Refusal(f"--name {name}: must be {allowed}")
     return name
 
 
@@ -69,13 +68,11 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
     tree, oof = print_scores(vote)
     first = next(vote.leaves()).loaded
     answers = vote.probs("test").argmax(1)
+    loaded = {leaf.name: leaf.loaded.manifest for leaf in vote.leaves()}
     manifest: Manifest = {
         "expression": str(vote),
         "tree": tree,
-        "members": {
-            leaf.name: {"sha256": leaf.loaded.manifest["sha256"], "commit": leaf.loaded.manifest["commit"]}
-            for leaf in vote.leaves()
-        },
+        "members": {key: {"sha256": run["sha256"], "commit": run["commit"]} for key, run in loaded.items()},
         "rows": first.manifest["rows"],
         "labels": first.manifest["labels"],
         "class_counts": np.bincount(answers, minlength=18).tolist(),
@@ -140,8 +137,7 @@ def load(name: str) -> Submission:
         if np.bincount(test, minlength=18).tolist() != manifest["class_counts"]:
             raise ValueError("the CSV has other answers than the JSON counts")
     except (ValueError, RecursionError) as error:
-        reason = first_line(error)
-        raise Refusal(f"{path}: does not match its .json ({reason}); write it again with --force") from None
+        raise Refusal(f"{path}: does not match its .json ({first_line(error)}); write it again with --force") from None
     return Submission(name, manifest, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))
 
 

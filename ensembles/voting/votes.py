@@ -4,8 +4,6 @@ A vote is a node itself, so any vote can be a member of any other. A row that on
 NaN in every vote over it. The same code votes out of fold and on test.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -64,8 +62,7 @@ class Soft(Vote):
 
     @staticmethod
     def combine(member_probs: Iterable[np.ndarray], weights: np.ndarray) -> np.ndarray:
-        weighted = (weight * probs for weight, probs in zip(weights, member_probs, strict=True))
-        return sum(weighted)  # type: ignore[return-value]
+        return sum(weight * probs for weight, probs in zip(weights, member_probs, strict=True))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +70,7 @@ class Hard(Vote):
     """Each member votes for its most probable class; the class with the greatest sum of weights wins.
 
     The array is (share of the weight + 1e-6 * weighted mean) / (1 + 1e-6): a tie goes to the higher mean
-    probability, never to the lower class id; if the means tie too, the class of the first-named member wins.
-    """
+    probability, never to the lower class id; if the means tie too, the class of the first-named member wins."""
 
     function = "hard"
 

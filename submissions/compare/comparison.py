@@ -1,13 +1,9 @@
 """The numbers of a comparison of submissions; the terminal and the page show the same ones.
 
-A `Comparison` holds the submissions of one data set, best out-of-fold macro F1 first. What needs the true labels
-(paired differences, expected class counts) takes them from a finished run of that data set, or from the data
-folder; without both it is None.
+What needs the true labels takes them from a finished run, or from the data folder; without both it is None.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -33,10 +29,11 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Comparison:
-    """The submissions of one data set, the best first, and its training `rows`, None if they are not available."""
+    """The submissions of one data set, the best macro F1 first, and its training `rows`, None if not available."""
 
     submissions: list[Submission]
-    rows: pd.DataFrame | None
+    rows: "pd.DataFrame | None"
+    _cached_draws: dict[bytes, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -59,8 +56,8 @@ class Comparison:
     @cached_property
     def agreement(self) -> np.ndarray:
         """(k, k): the share of test images for which two submissions predict the same class."""
-        predictions = np.stack([each.test for each in self.submissions])
-        return (predictions[:, None] == predictions).mean(2)
+        predicted = np.stack([each.test for each in self.submissions])
+        return (predicted[:, None] == predicted).mean(2)
 
     @cached_property
     def class_counts(self) -> np.ndarray:
@@ -72,13 +69,11 @@ class Comparison:
         """(18,): how many test images each class would have if test had the class distribution of training."""
         if self.rows is None:
             return None
-        counts = np.bincount(self.rows["label"], minlength=18)
-        return counts / counts.sum() * len(self.submissions[0].test)
+        return np.bincount(self.rows["label"], minlength=18) / len(self.rows) * len(self.submissions[0].test)
 
     @cached_property
     def differences(self) -> dict[Pair, score.Difference | None]:
-        """By pair (i, j), i < j: `score.paired` of i and j; None if the true labels are not available, or if both
-        predict too few people."""
+        """By pair (i, j), i < j: `score.paired`; None without true labels, or if both predict too few people."""
         return {pair: self._difference(pair) for pair in combinations(range(len(self.submissions)), 2)}
 
     def _difference(self, pair: Pair) -> score.Difference | None:
@@ -86,10 +81,9 @@ class Comparison:
             return None
         one, other = (self.submissions[index].oof for index in pair)
         both = (one >= 0) & (other >= 0)
-        people = self._people
-        if not both.any() or (len(np.unique(people[both])) < score.ENOUGH_PEOPLE and not both.all()):
+        if not both.any() or (len(np.unique(self._people[both])) < score.ENOUGH_PEOPLE and not both.all()):
             return None
-        return score.paired(self.rows["label"].to_numpy(), one, other, people, self._draws)
+        return score.paired(self.rows["label"].to_numpy(), one, other, self._people, self._draws)
 
     def difference_text(self, pair: Pair) -> tuple[str, str, str]:
         """The pair's difference, its interval and the verdict."""
@@ -97,21 +91,15 @@ class Comparison:
         if difference is None:
             reason = "the true labels are missing" if self.rows is None else "both predict too few people"
             return "", "", f"not known: {reason}"
-        return (
-            f"{difference['difference']:+.4f}",
-            score.interval(difference["low"], difference["high"], "+"),
-            f"{listing.verdict(difference['better'])}  ({difference['people']} people)",
-        )
+        interval = score.interval(difference["low"], difference["high"], "+")
+        verdict = f"{listing.verdict(difference['better'])}  ({difference['people']} people)"
+        return f"{difference['difference']:+.4f}", interval, verdict
 
     @cached_property
     def _people(self) -> np.ndarray:
         """(n_train,) int: the person of each row."""
         assert self.rows is not None
         return np.unique(self.rows["person"].to_numpy().astype(str), return_inverse=True)[1]
-
-    @cached_property
-    def _cached_draws(self) -> dict[bytes, np.ndarray]:
-        return {}
 
     def _draws(self, true: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> np.ndarray:
         """`score.f1_draws`, computed once for all pairs of a submission."""
@@ -123,42 +111,30 @@ class Comparison:
     def shown_pairs(self) -> list[Pair]:
         """Every pair if there are few submissions, else the best with each of the others."""
         number = len(self.submissions)
-        if number <= EVERY_PAIR:
-            return list(combinations(range(number), 2))
-        return [(0, other) for other in range(1, number)]
+        return [(i, j) for i, j in combinations(range(number), 2) if number <= EVERY_PAIR or i == 0]
 
 
 def load_comparisons(names: list[str], root: Path) -> list[Comparison]:
-    """A comparison for each data set of these submissions (of all, if no name is given).
-
-    Args:
-        root: the data folder, which need not exist.
-
-    Raises:
-        Refusal: a name that is no submission, a damaged one, or two of one data set that answer different images.
-    """
+    """A comparison for each data set of these submissions (all, without names); the data folder `root` need not exist.
+    Refuses: a name that is no submission, a damaged one, or two of one data set that answer different images."""
     submissions = [submission.load(name) for name in dict.fromkeys(names or submission.names())]
-    submissions.sort(key=lambda each: -_macro_f1(each))
     sets: dict[tuple[str, str], list[Submission]] = {}
-    for each in submissions:
+    for each in sorted(submissions, key=lambda each: -_macro_f1(each)):
         sets.setdefault((each.manifest["rows"], each.manifest["labels"]), []).append(each)
-    return [Comparison(_check_same_images(group), _training_rows(group[0], root)) for group in sets.values()]
+    comparisons = []
+    for first, *others in sets.values():
+        for other in others:
+            if other.ids != first.ids or len(other.oof) != len(first.oof):
+                raise Refusal(f"{other.name}: answers other images than {first.name}; write it again with --force")
+        comparisons.append(Comparison([first, *others], _training_rows(first, root)))
+    return comparisons
 
 
 def _macro_f1(each: Submission) -> float:
-    scores = each.manifest["tree"]["oof"]
-    return scores["macro_f1"][0] if scores else -1.0
+    return scores["macro_f1"][0] if (scores := each.manifest["tree"]["oof"]) else -1.0
 
 
-def _check_same_images(submissions: list[Submission]) -> list[Submission]:
-    first, *others = submissions
-    for other in others:
-        if other.ids != first.ids or len(other.oof) != len(first.oof):
-            raise Refusal(f"{other.name}: answers other images than {first.name}; write it again with --force")
-    return submissions
-
-
-def _training_rows(first: Submission, root: Path) -> pd.DataFrame | None:
+def _training_rows(first: Submission, root: Path) -> "pd.DataFrame | None":
     """The training rows with true labels, from a finished run, or from the data folder if it has this data set."""
     rows = first.rows()
     if rows is not None or not root.is_dir():

@@ -1,7 +1,5 @@
 """Images on which submissions disagree: which ones there are, and a choice of them for the page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Literal, NamedTuple
@@ -53,13 +51,9 @@ def choose(comparison: Comparison, most: int) -> list[Image]:
             continue
         chosen[image] = None
         for pair, part in counts:
-            counts[pair, part] += part == image.part and _disagree(comparison, pair, image)
+            classes = {predicted(comparison.submissions[index], image) for index in pair}
+            counts[pair, part] += part == image.part and len(classes) == 2 and -1 not in classes
     return list(chosen)
-
-
-def _disagree(comparison: Comparison, pair: Pair, image: Image) -> bool:
-    one, other = (predicted(comparison.submissions[index], image) for index in pair)
-    return one != other and one >= 0 and other >= 0
 
 
 def _queue(comparison: Comparison, pair: Pair, part: Part) -> Iterator[Image]:
@@ -75,20 +69,16 @@ def _queue(comparison: Comparison, pair: Pair, part: Part) -> Iterator[Image]:
 
 def first_other(comparison: Comparison) -> int:
     """The submission that the page shows first against the best: the next one that disagrees with it."""
-    for index in range(1, len(comparison.submissions)):
-        if any(len(rows(comparison, (0, index), part)) for part in PARTS):
-            return index
-    return 1
+    others = range(1, len(comparison.submissions))
+    return next((index for index in others if any(len(rows(comparison, (0, index), part)) for part in PARTS)), 1)
 
 
 def summary(comparison: Comparison, pair: Pair) -> str:
     """The sentences above a pair's images."""
     one, other = (comparison.submissions[index] for index in pair)
     test, train = (rows(comparison, pair, part) for part in PARTS)
-    text = (
-        f"They disagree on {len(test)} of {len(one.test)} test images and, out of fold,"
-        f" on {len(train)} of {len(one.oof)} training images"
-    )
+    text = f"They disagree on {len(test)} of {len(one.test)} test images and, out of fold,"
+    text += f" on {len(train)} of {len(one.oof)} training images"
     if comparison.rows is not None and len(train):
         true = comparison.rows["label"].to_numpy()[train]
         right = [int((each.oof[train] == true).sum()) for each in (one, other)]

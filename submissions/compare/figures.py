@@ -1,10 +1,7 @@
 """Plots of a comparison, as Plotly figures. The page sets their colours, which follow its light and dark scheme."""
 
-from __future__ import annotations
-
 import html
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
@@ -24,14 +21,13 @@ CELL, LEAST_CELL, LETTER, ABOVE = 27, 44, 8, 32
 def agreement(comparison: Comparison) -> Figure:
     """(k, k) share of equal test predictions; the diagonal, always 1, is empty so that the colours show the others."""
     shares = comparison.agreement
-    number = len(shares)
-    z = [[None if i == j else float(shares[i, j]) for j in range(number)] for i in range(number)]
-    names = _numbered_names(comparison)
+    names, numbers = _numbered_names(comparison), [str(number + 1) for number in range(len(shares))]
+    z = [[None if i == j else share for j, share in enumerate(row)] for i, row in enumerate(shares.tolist())]
     text = [["" if value is None else f"{value * 100:.1f}" for value in row] for row in z]
-    hover = [[f"{names[i]}<br>{names[j]}" for j in range(number)] for i in range(number)]
-    heat_map = go.Heatmap(z=z, x=_numbers(range(number)), y=names, text=text, customdata=hover, zmax=1)
+    hover = [[f"{one}<br>{other}" for other in names] for one in names]
+    heat_map = go.Heatmap(z=z, x=numbers, y=names, text=text, customdata=hover, zmax=1)
     heat_map.hovertemplate = "%{customdata}<br>agree on %{text} % of the test images<extra></extra>"
-    return _heat_map_figure(heat_map, cell=max(CELL, min(48, 280 // number)))
+    return _heat_map_figure(heat_map, max(CELL, min(48, 280 // len(shares))))
 
 
 def class_f1(comparison: Comparison) -> Figure:
@@ -40,14 +36,13 @@ def class_f1(comparison: Comparison) -> Figure:
     f1 = {index: scores["class_f1"] for index in indices if (scores := comparison.scores(index))}
     complete = [index for index in f1 if len(set(comparison.row_counts(index))) == 1]
     best = [max((f1[index][label] for index in complete), default=2.0) for label in range(18)]
+    bold = [[index in complete and f1[index][label] == best[label] for index in f1] for label in range(18)]
     z = [[each[label] for each in f1.values()] for label in range(18)]
-    text = [
-        [_bold(f"{f1[index][label]:.2f}", index in complete and f1[index][label] == best[label]) for index in f1]
-        for label in range(18)
-    ]
+    cells = [zip(*rows, strict=True) for rows in zip(z, bold, strict=True)]
+    text = [[f"<b>{value:.2f}</b>" if is_best else f"{value:.2f}" for value, is_best in row] for row in cells]
     names, classes = _numbered_names(comparison), [html.escape(name) for name in labels.CLASSES]
     hover = [[names[index] for index in f1]] * 18
-    heat_map = go.Heatmap(z=z, x=_numbers(f1), y=classes, text=text, customdata=hover)
+    heat_map = go.Heatmap(z=z, x=[str(index + 1) for index in f1], y=classes, text=text, customdata=hover)
     heat_map.update(zmin=0, zmax=1, hovertemplate="%{customdata}<br>%{y}<br>F1 %{z:.4f}<extra></extra>")
     return _heat_map_figure(heat_map, CELL)
 
@@ -66,10 +61,11 @@ def against_leaderboard(comparison: Comparison, entries: Entries) -> Figure | No
     if not figure.data:
         return None
     figure.update_xaxes(title="out-of-fold macro F1")
-    figure.update_yaxes(title="leaderboard macro F1")
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "width": 1}, layer="below")
     figure.update_xaxes(range=_padded_range([end for trace in figure.data for end in _interval_ends(trace)]))
-    figure.update_yaxes(range=_padded_range([value for trace in figure.data for value in trace.y]))
+    figure.update_yaxes(
+        title="leaderboard macro F1", range=_padded_range([y for trace in figure.data for y in trace.y])
+    )
     figure.update_layout(height=360, margin={"l": 60, "r": 16, "t": 12, "b": 52}, legend={"orientation": "h", "y": 1.1})
     return _as_json(figure)
 
@@ -78,19 +74,12 @@ def _scatter(points: list[Point], name: str, symbol: str) -> go.Scatter:
     numbers, names, values, scores = zip(*points, strict=True)
     errors = [(value[0] - value[1], value[2] - value[0]) if len(value) > 1 else (0.0, 0.0) for value in values]
     low, high = zip(*errors, strict=True)
-    return go.Scatter(
-        x=[value[0] for value in values],
-        y=scores,
-        text=numbers,
-        hovertext=names,
-        name=name,
-        mode="markers+text",
-        textposition="middle center",
-        marker={"symbol": symbol, "size": 20 if symbol == "circle" else 23, "line": {"width": 1}},
-        error_x={"array": high, "arrayminus": low, "thickness": 1, "width": 3},
-        cliponaxis=False,
-        hovertemplate=f"%{{hovertext}}<br>out of fold %{{x:.4f}}<br>{name} %{{y:.4f}}<extra></extra>",
-    )
+    scatter = go.Scatter(x=[value[0] for value in values], y=scores, text=numbers, hovertext=names, name=name)
+    scatter.update(mode="markers+text", textposition="middle center", cliponaxis=False)
+    scatter.error_x = {"array": high, "arrayminus": low, "thickness": 1, "width": 3}
+    scatter.marker = {"symbol": symbol, "size": 20 if symbol == "circle" else 23, "line": {"width": 1}}
+    scatter.hovertemplate = f"%{{hovertext}}<br>out of fold %{{x:.4f}}<br>{name} %{{y:.4f}}<extra></extra>"
+    return scatter
 
 
 def _interval_ends(trace: go.Scatter) -> list[float]:
@@ -109,33 +98,20 @@ def _heat_map_figure(heat_map: go.Heatmap, cell: int) -> Figure:
     figure = go.Figure(heat_map)
     figure.update_xaxes(type="category", side="top", showgrid=False, showline=False, ticks="")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, showline=False, ticks="")
-    figure.update_layout(
-        height=len(heat_map.y) * cell + ABOVE + 8,
-        margin={"l": left, "r": 4, "t": ABOVE, "b": 8},
-        meta={"least": left + len(heat_map.x) * LEAST_CELL, "most": left + len(heat_map.x) * 3 * LEAST_CELL},
-    )
+    figure.update_layout(height=len(heat_map.y) * cell + ABOVE + 8, margin={"l": left, "r": 4, "t": ABOVE, "b": 8})
+    width = len(heat_map.x) * LEAST_CELL
+    figure.update_layout(meta={"least": left + width, "most": left + 3 * width})
     return _as_json(figure)
 
 
 def _as_json(figure: go.Figure) -> Figure:
     """The figure without the default template's colours, and without dragging, which would block scrolling by touch."""
     figure.update_layout(template="none", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
-    figure.update_xaxes(fixedrange=True, zeroline=False)
-    figure.update_yaxes(fixedrange=True, zeroline=False)
+    figure.update_xaxes(fixedrange=True, zeroline=False).update_yaxes(fixedrange=True, zeroline=False)
     return json.loads(figure.to_json())
-
-
-def _bold(text: str, best: bool) -> str:
-    return f"<b>{text}</b>" if best else text
-
-
-def _numbers(indices: Iterable[int]) -> list[str]:
-    return [str(index + 1) for index in indices]
 
 
 def _numbered_names(comparison: Comparison) -> list[str]:
     """ "1 final": the names of a heat map's rows; a long name is cut, and the number still identifies it."""
-    return [
-        f"{number} {html.escape(name if len(name) <= 18 else name[:17] + '…')}"
-        for number, name in enumerate(comparison.names, 1)
-    ]
+    names = [name if len(name) <= 18 else f"{name[:17]}…" for name in comparison.names]
+    return [f"{number} {html.escape(name)}" for number, name in enumerate(names, 1)]

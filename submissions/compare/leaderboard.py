@@ -6,8 +6,6 @@ Columns: name, public_f1, public_acc, private_f1, private_acc (0 to 1), date, no
 added one after the other; what is not given stays as it is. Free of torch.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 import time
@@ -48,14 +46,10 @@ def path() -> Path:
 
 def read() -> Entries:
     """The lines in the file's order; none without a file.
-
-    Raises:
-        Refusal: the file lacks a column, names a submission twice, or has a score that is no number from 0 to 1.
-    """
-    if not path().is_file():
-        return {}
+    Refuses: the file lacks a column, names a submission twice, or has a score that is no number from 0 to 1."""
     entries: Entries = {}
-    for row in disk.read_csv(path(), COLUMNS, may_be_empty=True).to_dict("records"):
+    rows = disk.read_csv(path(), COLUMNS, may_be_empty=True).to_dict("records") if path().is_file() else []
+    for row in rows:
         entry = {column: row[column].strip() for column in COLUMNS}
         if entry["name"] in entries:
             raise Refusal(f"{path()}: names {entry['name']} twice; keep one line for each")
@@ -65,32 +59,27 @@ def read() -> Entries:
 
 
 def _check(entry: Entry, prefix: str) -> None:
-    for column in SCORES:
-        if entry[column]:
-            try:
-                flags.read(column, Score, entry[column], entry[column])
-            except Refusal as refusal:
-                raise Refusal(f"{prefix}{refusal}") from None
+    try:
+        for column in filter(entry.get, SCORES):
+            flags.read(column, Score, entry[column], entry[column])
+    except Refusal as refusal:
+        raise Refusal(f"{prefix}{refusal}") from None
     if entry["date"] and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", entry["date"]):
         raise Refusal(f"{prefix}--date {entry['date']}: must be YYYY-MM-DD")
 
 
 def add(name: str, options: Options) -> Entry:
     """Add what is known of the submission NAME to the file; returns its line.
-
-    Raises:
-        Refusal: no such submission, no score given, or a score that is no number from 0 to 1.
-    """
+    Refuses: no such submission, no score given, or a score that is no number from 0 to 1."""
     submission.load(name)
     changes = {column: value for column, value in asdict(options).items() if value}
     if not changes.keys() & {*SCORES, "note"}:
-        raise Refusal(
-            f"nothing to add for {name}; give --public-f1, --public-acc, --private-f1, --private-acc or --note"
-        )
-    _check({**dict.fromkeys(COLUMNS, ""), **changes}, "")
+        flag_names = "--public-f1, --public-acc, --private-f1, --private-acc or --note"
+        raise Refusal(f"nothing to add for {name}; give {flag_names}")
+    blank = dict.fromkeys(COLUMNS, "")
+    _check(blank | changes, "")
     entries = read()
-    old = entries.get(name, {**dict.fromkeys(COLUMNS, ""), "name": name, "date": time.strftime("%Y-%m-%d")})
-    entries[name] = {**old, **changes}
+    entries[name] = entries.get(name, blank | {"name": name, "date": time.strftime("%Y-%m-%d")}) | changes
     disk.write_csv(path(), [COLUMNS, *([entry[column] for column in COLUMNS] for entry in entries.values())])
     return entries[name]
 
@@ -103,8 +92,7 @@ def known_columns(entries: Entries, names: Iterable[str]) -> list[str]:
 
 def main(argv: list[str]) -> None:
     (name,), options = recipe.parse_words(Options, [1], "a submission: NAME --public-f1 0.7861", argv)
-    entry = add(name, options)
-    print(f"{path()}: {', '.join(f'{column} {value}' for column, value in entry.items() if value)}")
+    print(f"{path()}: {', '.join(f'{column} {value}' for column, value in add(name, options).items() if value)}")
 
 
 if __name__ == "__main__":

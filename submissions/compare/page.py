@@ -4,13 +4,11 @@ It makes no network request (its content security policy forbids it), holds at m
 20 MB: Plotly's script takes 5 MB, a thumbnail of noise 50 kB, one of a face 7 kB.
 """
 
-from __future__ import annotations
-
 import base64
 import time
 from itertools import combinations
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,52 +21,18 @@ from ensembles.voting.nodes import TreeNode
 from submissions.compare import disagreements, figures, leaderboard
 from submissions.compare.comparison import Comparison, Pair
 from submissions.compare.disagreements import Image
-from submissions.compare.figures import Figure
 from submissions.compare.leaderboard import Entries
 
 THUMBNAILS = 200
 #: (height, width) that a thumbnail fits into, and its JPEG quality.
 THUMBNAIL, QUALITY = (256, 192), 80
 TEMPLATE = Path(__file__).resolve().parent / "template"
-
-
-class PairRow(TypedDict):
-    """A line in the table of differences."""
-
-    one: str
-    other: str
-    value: str
-    interval: str
-    verdict: str
-    difference: score.Difference | None
-
-
-class Card(TypedDict):
-    """An image as the page's script reads it; `predicted` has a class for each submission, `src` is a data URI."""
-
-    part: disagreements.Part
-    name: str
-    predicted: list[int]
-    true_class: int | None
-    src: str | None
-
-
-class Section(TypedDict):
-    """What the template shows of one data set."""
-
-    number: int
-    comparison: Comparison
-    entries: Entries
-    columns: list[str]
-    notes: bool
-    scale: tuple[float, float]
-    pairs: list[PairRow]
-    figures: dict[str, Figure | None]
-    images: list[Card]
-    thumbnails: int
-    no_thumbnails: str | None
-    first_other: int
-    disagreements: dict[str, str]
+#: A line in the table of differences.
+PairRow = dict[str, Any]
+#: An image as the page's script reads it; `predicted` has a class for each submission, `src` is a data URI or None.
+Card = dict[str, Any]
+#: What the template shows of one data set.
+Section = dict[str, Any]
 
 
 def write(comparisons: list[Comparison], entries: Entries, root: Path) -> str:
@@ -78,20 +42,13 @@ def write(comparisons: list[Comparison], entries: Entries, root: Path) -> str:
     sources = {file.name: Markup(file.read_text(encoding="utf-8")) for file in TEMPLATE.iterdir()}
     environment = Environment(loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined)
     environment.globals.update(with_interval=score.with_interval)
-    text = environment.get_template("page.html").render(
-        sections=sections,
-        classes=labels.CLASSES,
-        tasks=list(labels.TASKS),
-        written=time.strftime("%Y-%m-%d %H:%M"),
-        plotly=Markup(get_plotlyjs()),
-        style=sources["style.css"],
-        script=sources["script.js"],
-    )
+    scripts = {"plotly": Markup(get_plotlyjs()), "style": sources["style.css"], "script": sources["script.js"]}
+    texts = {"classes": labels.CLASSES, "tasks": list(labels.TASKS), "written": time.strftime("%Y-%m-%d %H:%M")}
+    text = environment.get_template("page.html").render(sections=sections, **texts, **scripts)
     path = places.submissions() / "index.html"
     disk.write_text(path, text)
     thumbnails = sum(section["thumbnails"] for section in sections)
-    images = any(section["images"] for section in sections)
-    note = "" if thumbnails or not images else f"; {_no_thumbnails(root)}"
+    note = f"; {_no_thumbnails(root)}" if not thumbnails and any(section["images"] for section in sections) else ""
     return f"wrote {path} ({len(text.encode()) / 1e6:.1f} MB, {thumbnails} thumbnails{note})"
 
 
@@ -105,27 +62,26 @@ def _section(number: int, comparison: Comparison, entries: Entries, root: Path, 
     names, indices = comparison.names, range(len(comparison.submissions))
     cards = [_card(comparison, image, root) for image in disagreements.choose(comparison, most)]
     thumbnails = sum(card["src"] is not None for card in cards)
-    return {
-        "number": number,
-        "comparison": comparison,
-        "entries": entries,
-        "columns": leaderboard.known_columns(entries, names),
-        "notes": any(entries[name]["note"] for name in names if name in entries),
-        "scale": _scale(comparison),
-        "pairs": [_pair_row(comparison, pair) for pair in comparison.shown_pairs()],
-        "figures": {
-            "agreement": figures.agreement(comparison) if len(names) > 1 else None,
-            "class-f1": figures.class_f1(comparison) if any(map(comparison.scores, indices)) else None,
-            "leaderboard": figures.against_leaderboard(comparison, entries),
-        },
-        "images": cards,
-        "thumbnails": thumbnails,
-        "no_thumbnails": None if thumbnails or not cards else _no_thumbnails(root),
-        "first_other": disagreements.first_other(comparison),
-        "disagreements": {
-            f"{pair[0]}-{pair[1]}": disagreements.summary(comparison, pair) for pair in combinations(indices, 2)
-        },
+    plots = {
+        "agreement": figures.agreement(comparison) if len(names) > 1 else None,
+        "class-f1": figures.class_f1(comparison) if any(map(comparison.scores, indices)) else None,
+        "leaderboard": figures.against_leaderboard(comparison, entries),
     }
+    pairs = combinations(indices, 2)
+    shown = {"number": number, "comparison": comparison, "entries": entries, "scale": _scale(comparison)}
+    images = {"images": cards, "thumbnails": thumbnails, "first_other": disagreements.first_other(comparison)}
+    return (
+        shown
+        | images
+        | {
+            "columns": leaderboard.known_columns(entries, names),
+            "notes": any(entries[name]["note"] for name in names if name in entries),
+            "pairs": [_pair_row(comparison, pair) for pair in comparison.shown_pairs()],
+            "figures": plots,
+            "no_thumbnails": None if thumbnails or not cards else _no_thumbnails(root),
+            "disagreements": {f"{i}-{j}": disagreements.summary(comparison, (i, j)) for i, j in pairs},
+        }
+    )
 
 
 def _scale(comparison: Comparison) -> tuple[float, float]:
@@ -141,15 +97,8 @@ def _interval_ends(tree: TreeNode) -> list[float]:
 
 def _pair_row(comparison: Comparison, pair: Pair) -> PairRow:
     one, other = (comparison.names[index] for index in pair)
-    value, interval, verdict = comparison.difference_text(pair)
-    return {
-        "one": one,
-        "other": other,
-        "value": value,
-        "interval": interval,
-        "verdict": verdict,
-        "difference": comparison.differences[pair],
-    }
+    texts = zip(("value", "interval", "verdict"), comparison.difference_text(pair), strict=True)
+    return {"one": one, "other": other, **dict(texts), "difference": comparison.differences[pair]}
 
 
 def _card(comparison: Comparison, image: Image, root: Path) -> Card:
@@ -159,13 +108,9 @@ def _card(comparison: Comparison, image: Image, root: Path) -> Card:
     elif comparison.rows is not None:
         file, true_class = comparison.rows["file"].iloc[image.row], int(comparison.rows["label"].iloc[image.row])
     name = file.removeprefix("eval/images/").removeprefix("train/images/") if file else f"row {image.row}"
-    return {
-        "part": image.part,
-        "name": name,
-        "predicted": [disagreements.predicted(each, image) for each in comparison.submissions],
-        "true_class": true_class,
-        "src": thumbnail(root / file) if file else None,
-    }
+    predicted = [disagreements.predicted(each, image) for each in comparison.submissions]
+    src = thumbnail(root / file) if file else None
+    return {"part": image.part, "name": name, "predicted": predicted, "true_class": true_class, "src": src}
 
 
 def thumbnail(file: Path) -> str | None:

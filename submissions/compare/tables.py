@@ -8,8 +8,6 @@ Scores are out of fold, with 95 % bootstrap intervals over people; differences a
 people. The page opens from disk, needs no network, and may hold photographs. Free of torch.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 
@@ -23,12 +21,7 @@ from submissions.compare.leaderboard import Entries
 
 Cells = tuple[str, ...]
 #: Short heads of the leaderboard's columns.
-LEADERBOARD_HEADS = {
-    "public_f1": "public F1",
-    "public_acc": "public acc",
-    "private_f1": "private F1",
-    "private_acc": "private acc",
-}
+LEADERBOARD_HEADS = {column: column.replace("_", " ").replace("f1", "F1") for column in leaderboard.SCORES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +33,12 @@ class Options:
 
 def print_comparison(comparison: Comparison, entries: Entries) -> None:
     """Print every table of the submissions of one data set."""
-    first = comparison.submissions[0]
+    first, expected = comparison.submissions[0], ", and the counts expected from the class distribution of training"
+    if comparison.expected_counts is None:
+        expected = " (expected counts are not known: there is no run and no data folder of this data set)"
     print(f"{len(first.oof)} training images, {len(first.test)} test images\n")
     listing.print_table(scores(comparison, entries))
-    print(f"\nPredicted class counts on the {len(first.test)} test images{_expected_note(comparison)}:\n")
+    print(f"\nPredicted class counts on the {len(first.test)} test images{expected}:\n")
     listing.print_table(class_counts(comparison))
     if len(comparison.submissions) > 1:
         print("\nAgreement: the share of test images for which two submissions predict the same class:\n")
@@ -57,13 +52,11 @@ def print_comparison(comparison: Comparison, entries: Entries) -> None:
 def scores(comparison: Comparison, entries: Entries) -> list[Cells]:
     """The main table, its head first; of the leaderboard's columns those with a score."""
     known = leaderboard.known_columns(entries, comparison.names)
-    heads = [LEADERBOARD_HEADS[column] for column in known]
-    head = ("", "submission", "macro F1 [95 %]", "accuracy [95 %]", *labels.TASKS, "rows", *heads)
-    rows: list[Cells] = [head]
+    head = ("", "submission", "macro F1 [95 %]", "accuracy [95 %]", *labels.TASKS, "rows")
+    rows: list[Cells] = [(*head, *(LEADERBOARD_HEADS[column] for column in known))]
     for index, name in enumerate(comparison.names):
-        entry = entries.get(name, {})
-        known_scores = [entry.get(column, "") for column in known]
-        rows.append((_number(index), name, *_score_cells(comparison, index), comparison.coverage(index), *known_scores))
+        known_scores = [entries.get(name, {}).get(column, "") for column in known]
+        rows.append((f"{index + 1}", name, *_score_cells(comparison, index), comparison.coverage(index), *known_scores))
     return rows
 
 
@@ -75,42 +68,20 @@ def _score_cells(comparison: Comparison, index: int) -> Cells:
     return (score.with_interval(summary["macro_f1"]), score.with_interval(summary["accuracy"]), *tasks)
 
 
-def _expected_note(comparison: Comparison) -> str:
-    if comparison.expected_counts is None:
-        return " (expected counts are not known: there is no run and no data folder of this data set)"
-    return ", and the counts expected from the class distribution of training"
-
-
 def class_counts(comparison: Comparison) -> list[Cells]:
     """A line for each class: the expected count, then each submission's under its number."""
-    expected = comparison.expected_counts
-    head = ("class", *([] if expected is None else ["expected"]), *map(_number, range(len(comparison.submissions))))
-    return [
-        head,
-        *(
-            (
-                name,
-                *([] if expected is None else [f"{expected[label]:.0f}"]),
-                *map(str, comparison.class_counts[:, label]),
-            )
-            for label, name in enumerate(labels.CLASSES)
-        ),
-    ]
+    rows: list[Cells] = [("class", *(str(number) for number, _ in enumerate(comparison.submissions, 1)))]
+    rows += [(name, *map(str, comparison.class_counts[:, label])) for label, name in enumerate(labels.CLASSES)]
+    if comparison.expected_counts is None:
+        return rows
+    expected = ["expected", *(f"{count:.0f}" for count in comparison.expected_counts)]
+    return [(name, count, *counts) for (name, *counts), count in zip(rows, expected, strict=True)]
 
 
 def agreement(comparison: Comparison) -> list[Cells]:
-    names = comparison.names
-    return [
-        ("", "", *map(_number, range(len(names)))),
-        *(
-            (_number(index), name, *(f"{share:.3f}" for share in comparison.agreement[index]))
-            for index, name in enumerate(names)
-        ),
-    ]
-
-
-def _number(index: int) -> str:
-    return str(index + 1)
+    rows = enumerate(zip(comparison.names, comparison.agreement, strict=True), 1)
+    lines = [(str(number), name, *(f"{share:.3f}" for share in shares)) for number, (name, shares) in rows]
+    return [("", "", *(number for number, *_ in lines)), *lines]
 
 
 def differences(comparison: Comparison) -> list[Cells]:
@@ -134,8 +105,7 @@ def compare(names: list[str], options: Options) -> None:
     for number, comparison in enumerate(comparisons, 1):
         print(f"\ndata set {number}: " if len(comparisons) > 1 else "", end="")
         print_comparison(comparison, entries)
-    missing = [name for name in entries if name not in submission.names()]
-    if missing:
+    if missing := [name for name in entries if name not in submission.names()]:
         print(f"\n{leaderboard.path()} also names {', '.join(missing)}, for which there is no submission")
     sys.stdout.flush()
     from submissions.compare import page
