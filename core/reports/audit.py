@@ -30,10 +30,9 @@ ERRORS = ("label_error", *(f"{task}_error" for task in labels.TASKS))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(plots.Options):
     """How probable an error must be for a fix, and where the photographs are."""
 
-    data: str = ""  # the competition folder, for the contact sheet; empty: $MASK18_DATA, else data/
     threshold: Annotated[float, Range(low=0.5, high=1)] = 0.9  # propose a fix above this mean probability
 
 

@@ -19,6 +19,7 @@ from core.data.table import Table
 from core.images import augment, decode
 from core.images.decode import Framing
 from core.refusal import Refusal
+from core.reports import plots
 
 COLUMNS = 8
 FRAMING = Framing((360, 240))
@@ -28,7 +29,7 @@ def people(table: Table) -> Figure:
     """A figure of eight men and eight women, a person per column, age rising to the right.
     The three rows of a gender are mask worn, worn wrong and none."""
     figure = Figure((COLUMNS * 1.5, 13.6), layout="constrained")
-    grid = figure.subplots(6, COLUMNS)
+    grid = figure.subplots(6, COLUMNS, subplot_kw=plots.BARE)
     frame = table.train.frame
     for gender in (0, 1):
         persons = frame[frame["gender"] == gender].drop_duplicates("person").sort_values("age", kind="stable")
@@ -37,7 +38,6 @@ def people(table: Table) -> Figure:
             images = frame[frame["person"] == person.person]
             for state in range(3):
                 axes = grid[gender * 3 + state, column]
-                axes.axis("off")
                 for file in images["file"][images["label"] // 6 == state].head(1):
                     axes.imshow(decode.prepare(table.root / file, FRAMING))
                 axes.set_title(f"{labels.GENDER[gender]}, {person.age}\n{labels.MASK[state]}", fontsize=9)
@@ -51,9 +51,7 @@ def augmentations(table: Table) -> Figure:
     centre_crop = decode.prepare(file, FRAMING)
     full_frame = decode.prepare(file, replace(FRAMING, whole=True))
     figure = Figure((15, 12.6), layout="constrained")
-    grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6)
-    for axes in grid.ravel():
-        axes.axis("off")
+    grid = figure.subplots(6, 13, width_ratios=[1] * 6 + [0.3] + [1] * 6, subplot_kw=plots.BARE)
     for number, name in enumerate(augment.NAMES):
         row, start = number % 6, number // 6 * 7  # a gap between the two halves
         pipeline = augment.pipeline((name,), FRAMING.crop)

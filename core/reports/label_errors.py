@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from core import labels
+from core.data import fixes
 
 #: First and last age in years of each age group.
-SPANS = ((0, 29), (30, 59), (60, 120))
-#: What each note about a fix begins with, in a run's notes; core/data/fixes.py writes them.
-FIX_NOTE = "label fix: "
+SPANS = np.array([(0, 29), (30, 59), (60, 120)])
 
 
 class Fix(NamedTuple):
@@ -49,37 +48,29 @@ def propose(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int 
     Gender becomes the other one, age the nearest in years of the predicted group; the images without a mask and
     with one worn wrong are swapped where each is predicted to be the other. The mean probability of the other class
     must be above `threshold`; the rest as in `with_error_probabilities`, and `rows` has person too."""
-    mask, gender, age = labels.marginals(probs)
-    fixes = _gender_fixes(rows, gender, threshold) + _age_fixes(rows, age, threshold, young, old)
-    fixes += _swaps(rows, mask, threshold)
-    return sorted(fixes, key=lambda fix: (-(fix.probability or 0), fix.path, fix.column))
-
-
-def _by_person(rows: pd.DataFrame, probs: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """The first row of each person, and the mean (people, c) of the probabilities of their images."""
     names = rows["person"].to_numpy().astype(str)
     _, first, person = np.unique(names, return_index=True, return_inverse=True)
-    sums = np.stack([np.bincount(person, column) for column in probs.T], 1)
-    return rows.iloc[first], sums / np.bincount(person)[:, None]
+    mean = np.stack([np.bincount(person, column) for column in probs.T], 1) / np.bincount(person)[:, None]
+    people, (_, gender, age) = rows.iloc[first], labels.marginals(mean)
+    found = _gender_fixes(people, gender, threshold) + _age_fixes(people, age, threshold, young, old)
+    found += _swaps(rows, labels.marginals(probs)[0], threshold)
+    return sorted(found, key=lambda fix: (-(fix.probability or 0), fix.path, fix.column))
 
 
-def _gender_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]:
-    people, mean = _by_person(rows, probs)
+def _gender_fixes(people: pd.DataFrame, mean: np.ndarray, threshold: float) -> list[Fix]:
+    """By a row of each person, and the `mean` (people, 2) of the probabilities over their images."""
     other = 1 - labels.split(people["label"].to_numpy())[1]
     found = zip(people["person"], other, mean[np.arange(len(mean)), other].tolist(), strict=True)
     return [Fix(person, "gender", labels.GENDER[sex], sure) for person, sex, sure in found if sure > threshold]
 
 
-def _age_fixes(rows: pd.DataFrame, probs: np.ndarray, threshold: float, young: int, old: int) -> list[Fix]:
-    people, mean = _by_person(rows, probs)
+def _age_fixes(people: pd.DataFrame, mean: np.ndarray, threshold: float, young: int, old: int) -> list[Fix]:
     age, predicted = people["age"].to_numpy(), mean.argmax(1)
     true, trained = labels.age_group(age), labels.age_group(age, young, old)
-    probability = _error_probability(mean, true, trained)
+    years, probability = np.clip(age, *SPANS[predicted].T), _error_probability(mean, true, trained)
     wrong = (predicted != true) & (predicted != trained) & (mean.max(1) > threshold)
-    return [
-        Fix(people["person"].iloc[row], "age", str(np.clip(age[row], *SPANS[predicted[row]])), float(probability[row]))
-        for row in np.flatnonzero(wrong)
-    ]
+    found = zip(people["person"][wrong], years[wrong], probability[wrong].tolist(), strict=True)
+    return [Fix(person, "age", str(year), sure) for person, year, sure in found]
 
 
 def _swaps(rows: pd.DataFrame, probs: np.ndarray, threshold: float) -> list[Fix]:
@@ -97,8 +88,8 @@ def merge(notes: list[str], proposed: list[Fix]) -> list[Fix]:
     """The proposed fixes, then those that the run was trained with, read from its `notes`.
     A fix trained with is left out where one is proposed for the same person and column; where both are a swap, both
     are left out, since two swaps change nothing."""
-    texts = [note.removeprefix(FIX_NOTE).rsplit(" ", 2) for note in notes if note.startswith(FIX_NOTE)]
+    texts = [note.removeprefix(fixes.NOTE).rsplit(" ", 2) for note in notes if note.startswith(fixes.NOTE)]
     trained = [Fix(person, column, value, None) for person, column, value in texts]
-    trained_keys, proposed_keys = ({(fix.path, fix.column) for fix in fixes} for fixes in (trained, proposed))
+    trained_keys, proposed_keys = ({(fix.path, fix.column) for fix in each} for each in (trained, proposed))
     kept = [fix for fix in proposed if fix.column != "mask" or (fix.path, "mask") not in trained_keys]
     return kept + [fix for fix in trained if (fix.path, fix.column) not in proposed_keys]

@@ -26,11 +26,10 @@ def table(only: Collection[str] | None = None) -> None:
             scored.append((-best, _row(name, manifest)))
         except (KeyError, IndexError, TypeError, ValueError):
             damaged.append(name)
-    unscored = {
-        name: f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done"
-        for name, folder in reader.folders("start.json")
-        if not (folder / "run.json").exists()
-    } | dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
+    unscored = dict.fromkeys(damaged, "its run.json is damaged or cannot be read")
+    for name, folder in reader.folders("start.json"):
+        if not (folder / "run.json").exists():
+            unscored.setdefault(name, f"unfinished, {len(list(folder.glob('folds/*/test.npy')))} folds done")
     rows = [row for _, row in sorted(scored)] + [(name, state, *[""] * 6) for name, state in sorted(unscored.items())]
     shown = [row for row in rows if only is None or row[0] in only]
     if not shown:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Rows and columns of a contact sheet.
 SHEET = (4, 6)
+#: Axes of a photograph.
+BARE = {"frame_on": False, "xticks": (), "yticks": ()}
 DARK, LIGHT = "#1d3557", "#a8b8c8"
 
 
@@ -114,9 +116,8 @@ def accuracy_by_age(rows: pd.DataFrame, probs: np.ndarray, trained: tuple[int, i
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     correct = labels.split(rows["label"].to_numpy())[2] == labels.split(probs.argmax(1))[2]
     by_age = rows.assign(correct=correct).groupby("age")["correct"].agg(["mean", "size"])
-    above.bar(by_age.index, by_age["mean"], color=DARK, width=0.85)
-    below.bar(by_age.index, by_age["size"], color=LIGHT, width=0.85)
-    for axes in (above, below):
+    for axes, bars, colour in ((above, by_age["mean"], DARK), (below, by_age["size"], LIGHT)):
+        axes.bar(bars.index, bars, color=colour, width=0.85)
         for boundary in (30, 60):
             axes.axvline(boundary - 0.5, color="crimson", linewidth=2, label=f"boundary {boundary}")
         for boundary in set(trained) - {30, 60}:
@@ -149,9 +150,7 @@ def contact_sheet(rows: pd.DataFrame, root: Path, crop: tuple[int, int], title: 
     `crop` (height, width) in pixels, without the recipe's `scale`. Refuses: a photograph that cannot be read."""
     figure = _figure(14, 15)
     figure.suptitle(title, fontsize=13)
-    grid = figure.subplots(*SHEET).ravel()
-    for axes in grid:
-        axes.axis("off")
+    grid = figure.subplots(*SHEET, subplot_kw=BARE).ravel()
     for axes, row in zip(grid, first_of_each_person(rows).to_dict("records"), strict=False):
         true, predicted = (labels.CLASSES[row[column]] for column in ("label", "predicted"))
         axes.imshow(decode.prepare(root / row["file"], Framing(crop)))

@@ -9,7 +9,7 @@ import pytest
 
 from core import disk, labels, places
 from core.data import competition, fixes
-from core.reports import audit, label_errors
+from core.reports import audit
 from core.runs import reader
 from tests.conftest import tiny
 from tests.fabricated import finish, predictions, rows
@@ -83,7 +83,7 @@ def test_a_kernel_trains_with_the_file(mislabelled, home, command):
     assert done.returncode == 0, done.stderr
     fixed = reader.load("v5_multitask/fixed")
     np.testing.assert_array_equal(fixed.rows["label"], true)
-    assert sum(note.startswith(label_errors.FIX_NOTE) for note in fixed.manifest["notes"]) == 3
+    assert sum(note.startswith(fixes.NOTE) for note in fixed.manifest["notes"]) == 3
     # an audit of this run keeps the fixes in its file, so that the labels stay corrected
     finish("k/again", fixed.rows, predictions(true, 0.97), notes=fixed.manifest["notes"])
     audit.audit("k/again", audit.Options(data=str(root)))
@@ -100,7 +100,7 @@ def test_without_probable_errors_the_file_has_its_header_alone(data_dir, home, c
     assert file.read_text() == HEADER
     again = competition.load(data_dir, str(file))
     assert again.digests() == table.digests()
-    assert not any(note.startswith(label_errors.FIX_NOTE) for note in again.notes)
+    assert not any(note.startswith(fixes.NOTE) for note in again.notes)
     assert "proposes 0 of gender, 0 of age, 0 of mask; keeps 0" in capsys.readouterr().out
 
 
