@@ -46,7 +46,9 @@ class Loader:
 
     def __post_init__(self) -> None:
         if len(self) == 0:
-            raise Refusal(f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch")
+            raise Refusal(
+                f"--batch {self.batch}: is more than the {len(self.rows)} rows of a fold; give a smaller --batch"
+            )
         if self.names and self.augmented != "none" and not self.row_is_augmented.any():
             print(f"nothing is augmented: --augment {self.augmented}, and no row is a copy", file=sys.stderr)
 
