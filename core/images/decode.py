@@ -62,7 +62,6 @@ def decode(file: Path) -> np.ndarray:
     to Pillow, which refuses it.
     """
     import cv2
-    from PIL import Image, ImageOps
 
     try:
         data = file.read_bytes()
@@ -73,6 +72,8 @@ def decode(file: Path) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if image is not None:
             return image
+    from PIL import Image, ImageOps
+
     try:
         with Image.open(file) as opened:
             return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))

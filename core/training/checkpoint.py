@@ -8,6 +8,8 @@ from typing import TypedDict
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from core import disk
 from core.nets.optim import State
@@ -23,7 +25,15 @@ class Checkpoint(TypedDict):
     epoch: int
 
 
-def save(folder: Path, state: Checkpoint) -> None:
+def save(folder: Path, net: nn.Module, optimizer: Optimizer, schedule: LRScheduler, phase: int, epoch: int) -> None:
+    """All that is needed to resume after this epoch of this phase."""
+    state: Checkpoint = {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "phase": phase,
+        "epoch": epoch,
+    }
     disk.write(folder / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
 
 

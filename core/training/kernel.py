@@ -90,7 +90,7 @@ def _broken(module: ModuleType) -> str:
     if not (inspect.isclass(recipe) and is_dataclass(recipe) and issubclass(recipe, Shared)):
         return "its Recipe is no dataclass over recipe.Shared"
     shared, own, needed = ([field.name for field in fields(kind)] for kind in (Shared, recipe, KernelRecipe))
-    for name in set(shared) & set(inspect.get_annotations(recipe)):
+    for name in filter(inspect.get_annotations(recipe).__contains__, shared):
         return f"its Recipe has {name}, which recipe.Shared has already; give the field another name"
     for name in needed:
         if name not in own:

@@ -98,8 +98,7 @@ def _train(
         }
         progress.epoch(phase, row)
         if ranks.is_first():
-            states = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-            checkpoint.save(run.folder, {**states, "phase": number, "epoch": epoch})  # type: ignore[typeddict-item]
+            checkpoint.save(run.folder, net, optimizer, schedule, number, epoch)
 
 
 def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None) -> tuple[float, float] | tuple[None, None]:

@@ -68,20 +68,21 @@ def _section(number: int, comparison: Comparison, entries: Entries, root: Path, 
         "leaderboard": figures.against_leaderboard(comparison, entries),
     }
     pairs = combinations(indices, 2)
-    shown = {"number": number, "comparison": comparison, "entries": entries, "scale": _scale(comparison)}
-    images = {"images": cards, "thumbnails": thumbnails, "first_other": disagreements.first_other(comparison)}
-    return (
-        shown
-        | images
-        | {
-            "columns": leaderboard.known_columns(entries, names),
-            "notes": any(entries[name]["note"] for name in names if name in entries),
-            "pairs": [_pair_row(comparison, pair) for pair in comparison.shown_pairs()],
-            "figures": plots,
-            "no_thumbnails": None if thumbnails or not cards else _no_thumbnails(root),
-            "disagreements": {f"{i}-{j}": disagreements.summary(comparison, (i, j)) for i, j in pairs},
-        }
-    )
+    return {
+        "number": number,
+        "comparison": comparison,
+        "entries": entries,
+        "scale": _scale(comparison),
+        "images": cards,
+        "thumbnails": thumbnails,
+        "no_thumbnails": None if thumbnails or not cards else _no_thumbnails(root),
+        "first_other": disagreements.first_other(comparison),
+        "columns": leaderboard.known_columns(entries, names),
+        "notes": any(entries[name]["note"] for name in names if name in entries),
+        "pairs": [_pair_row(comparison, pair) for pair in comparison.shown_pairs()],
+        "figures": plots,
+        "disagreements": {f"{i}-{j}": disagreements.summary(comparison, (i, j)) for i, j in pairs},
+    }
 
 
 def _scale(comparison: Comparison) -> tuple[float, float]:
