@@ -82,9 +82,10 @@ def read_csv(path: Path, needed: Sequence[str], may_be_empty: bool = False) -> p
     import pandas as pd
 
     (_, names), *rows = read_rows(path) or [(1, [])]
-    missing = [name for name in needed if names.count(name) != 1]
-    if missing:
-        raise Refusal(f"{path}: has no column {', '.join(missing)}, or two; it needs {', '.join(needed)}")
+    for name in needed:
+        if names.count(name) != 1:
+            fault = f"two columns {name}" if name in names else f"no column {name}"
+            raise Refusal(f"{path}: has {fault}; it needs {', '.join(needed)}")
     if not rows and not may_be_empty:
         raise Refusal(f"{path}: has no rows")
     return pd.DataFrame([cells for _, cells in rows], columns=names, dtype=str)

@@ -46,7 +46,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class NoFlags:
-    """For a command that takes words alone."""
+    """For a command that takes words alone, or few flags; --help begins with the docstring of the file that runs."""
 
 
 #: What never changes a result, so never names a run.
@@ -168,7 +168,7 @@ def usage(kind: type) -> str:
         for line in inspect.getsource(base).splitlines():
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
-    head = inspect.getdoc(sys.modules["__main__" if kind is NoFlags else kind.__module__]) or ""
+    head = inspect.getdoc(sys.modules["__main__" if issubclass(kind, NoFlags) else kind.__module__]) or ""
     rows = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
     title = ["", "flags, what they are by default, and why:"] if rows else []
     return "\n".join([head, *title, *(f"  --{name:<15} {value:<22} {why}" for name, value, why in rows)])

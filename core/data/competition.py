@@ -31,7 +31,7 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
         raise Refusal(f"--data {root}: there is no such folder; {instead}")
     for file in ("train/train.csv", "eval/info.csv"):
         if not (root / file).is_file():
-            raise Refusal(f"{root / file}: is missing; --data must name one with train/train.csv and eval/info.csv")
+            raise Refusal(f"{root / file}: is missing; --data needs a folder with train/train.csv and eval/info.csv")
     persons = _persons(root / "train" / "train.csv")
     train, unusual = _train_frame(root, persons if people is None else _spread(persons, people))
     train, fixed = fixes.apply(train, fix_labels)

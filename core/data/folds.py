@@ -25,7 +25,8 @@ class Fold:
 
 
 def assign(rows: Rows, number: int, val_ratio: float) -> np.ndarray:
-    """(n_train,) int: which of `number` folds holds each row out; 1 holds out `val_ratio` of the people, -1 for none.
+    """(n_train,) int: the fold, 0..number-1, that holds out each row. If `number` is 1, fold 0 holds out `val_ratio`
+    of the people, and the rows of all others have -1.
     Refuses: fewer people than folds."""
     people, first, back = np.unique(rows.column("person").astype(str), return_index=True, return_inverse=True)
     stratum = rows.column("gender")[first] * 3 + labels.age_group(rows.column("age")[first])

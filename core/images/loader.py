@@ -71,18 +71,18 @@ class Loader:
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
         places = np.split(np.arange(self.batch), share[1])[share[0]]
         label, image_index = self.rows.column("label"), self.rows.column("image_index")
-        made = self._augmented(order, places, key)
+        made = self._augment(order, places, key)
         for rows, (where, images) in zip(order[:, places], made, strict=True):
             batch = self.rows.opened_store.centre_crops(image_index[rows])
             batch[where] = images
             yield as_images(batch), torch.from_numpy(label[rows])
 
-    def _augmented(self, order: np.ndarray, places: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _augment(self, order: np.ndarray, places: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each batch, where in `places` it is augmented and these images, to be read before the next."""
         where = self.row_is_augmented[order[:, places]] & bool(self.names)
         if not where.any():
             return ((np.empty(0, np.int64), np.empty((0, *self.rows.opened_store.size, 3), np.uint8)) for _ in order)
-        source = _Augmented(self, order, places, where, key)
+        source = _AugmentedBatches(self, order, places, where, key)
         # forked: the ring is inherited, nothing is pickled, and a fold's own worker process may have workers too
         context, ahead = ("fork", AHEAD) if self.workers else (None, None)
         made = torch.utils.data.DataLoader(
@@ -91,7 +91,7 @@ class Loader:
         return (source.made(number) for number in made)
 
 
-class _Augmented(torch.utils.data.Dataset):
+class _AugmentedBatches(torch.utils.data.Dataset):
     """Item k: k itself, once the augmented images among `places`, this rank's part of batch k, stand in the ring."""
 
     def __init__(self, loader: Loader, order: np.ndarray, places: np.ndarray, where: np.ndarray, key: Key):
@@ -102,7 +102,7 @@ class _Augmented(torch.utils.data.Dataset):
         # zeros that forked processes share; not in /dev/shm, which is small in a container
         self.ring = np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
         self.transform = augment.pipeline(loader.names, self.store.size)
-        self.whole = "random_crop" in loader.names
+        self.from_full_frame = "random_crop" in loader.names
 
     def __len__(self) -> int:
         return len(self.order)
@@ -111,7 +111,7 @@ class _Augmented(torch.utils.data.Dataset):
         where, images = self.made(number)
         for at, place in enumerate(self.places[where]):
             index = self.image_index[self.order[number, place]]
-            frame = self.store.array[index] if self.whole else self.store.centre_crop(index)
+            frame = self.store.array[index] if self.from_full_frame else self.store.centre_crop(index)
             drawn = seed(*self.key, number * self.order.shape[1] + int(place))
             images[at] = augment.apply(self.transform, frame, drawn)
         return number

@@ -4,17 +4,14 @@ Such a fold keeps its progress in a file in its folder, renewed once a second at
 a bar per fold on a terminal and prints the epoch lines in order of arrival anywhere. Free of torch.
 """
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
+
+from tqdm import tqdm
 
 from core.runs import foldrun
 from core.runs.foldrun import Progress
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Display:
@@ -28,7 +25,7 @@ class Display:
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self._forget()
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
@@ -42,8 +39,6 @@ class Display:
 
     def write(self, line: str) -> None:
         """Print a line above the bars."""
-        from tqdm import tqdm
-
         self._show()
         tqdm.write(line)
 
@@ -64,8 +59,6 @@ class Display:
                         self._show_fold(path, prefix, progress)
 
     def _show_fold(self, path: Path, prefix: str, progress: Progress) -> None:
-        from tqdm import tqdm
-
         if path not in self.bars:
             total, done, at = progress["total"], progress["done"], len(self.bars)
             bar = tqdm(total=total, initial=done, unit="img", position=at, disable=None, leave=False)

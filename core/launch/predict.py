@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
+from safetensors.torch import load_file
 from torch import nn
+from tqdm import tqdm
 
 from core import disk, labels, recipe
 from core.data import competition
@@ -61,9 +64,6 @@ def photographs(folder: Path) -> list[Path]:
 
 def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.ndarray]:
     """(chunk, 18) for each chunk of files."""
-    import pandas as pd
-    from tqdm import tqdm
-
     module, trained = rebuilt(run)
     nets = [net.to(device.find(options.device)) for net in networks(run)]
     framing, tta = fold.framing(trained), trained.tta if options.tta == "run" else options.tta
@@ -88,8 +88,6 @@ def rebuilt(run: reader.Run) -> tuple[Kernel, KernelRecipe]:
 def networks(run: reader.Run) -> list[nn.Module]:
     """The trained nets of a run, one per fold, built by the source that trained them.
     Refuses: a run that took probabilities from another run, or whose weights are gone; and as `rebuilt`."""
-    from safetensors.torch import load_file
-
     module, trained = rebuilt(run)
     for flag, other in recipe.runs(trained).items():
         raise Refusal(f"{run.name}: has no nets for what it took from {other}; predict with a run without --{flag}")

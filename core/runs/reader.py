@@ -100,7 +100,7 @@ def read_manifest(name: str) -> Manifest:
     """run.json of the finished run KERNEL/NAME. Refuses one that is damaged."""
     try:
         manifest = disk.read_json(places.runs() / name / "run.json")
-        if not isinstance(manifest, dict) or not {"sha256", "classes", "scores"} <= set(manifest):
+        if not isinstance(manifest, dict) or not {"sha256", "classes", "scores", "rows", "labels"} <= set(manifest):
             raise ValueError(name)
         return manifest  # type: ignore[return-value]
     except (ValueError, RecursionError):

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from core import recipe
 from core.refusal import Refusal
-from ensembles.voting import ensembles, expression, submission
-from ensembles.voting.api import hard, run, soft
+from ensembles.voting import api, ensembles, expression, submission
 from ensembles.voting.ensembles import ensemble
 from ensembles.voting.nodes import print_scores
 
@@ -22,16 +21,15 @@ NEEDS = "a vote: EXPRESSION --name NAME, or the name of a file in ensembles/"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(api.Options):
     """What to do with the vote."""
 
     name: str = ""  # of the submission; empty: the vote is scored and not written
-    force: bool = False  # replace an existing submission of this name
 
 
 def score_expression(text: str, options: Options) -> None:
     """Print the scores of the vote that `text` describes, and write the submission if it has a name."""
-    vote = expression.parse(text, {function.__name__: function for function in (run, soft, hard, ensemble)})
+    vote = expression.parse(text, {function.__name__: function for function in (api.run, api.soft, api.hard, ensemble)})
     if options.name:
         submission.write(options.name, vote, options.force)
     else:

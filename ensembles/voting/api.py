@@ -9,13 +9,21 @@ ensembles/NAME.py gives its vote the name NAME; then `ensemble("NAME")` can be a
 """
 
 import re
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from core import recipe
 from core.refusal import Refusal
 from ensembles.voting import submission
 from ensembles.voting.nodes import Fold, Node, RunNode
 from ensembles.voting.votes import Hard, Per, Soft
+
+
+@dataclass(frozen=True)
+class Options(recipe.NoFlags):
+    """Flags of every file in ensembles/."""
+
+    force: bool = False  # replace an existing submission of this name
 
 
 def run(name: str, fold: Fold = None) -> Node:
@@ -56,7 +64,4 @@ def submit(file: str, vote: Node) -> None:
     `file` is the ensemble's __file__, or another NAME for a second submission of the same file.
     Refuses: a member that is no finished run or belongs to another data set, an unknown flag, or an existing
     submission of this name (unless --force is given)."""
-    unknown = [word for word in sys.argv[1:] if word != "--force"]
-    if unknown:
-        raise Refusal(f"there is no flag {unknown[0]}; an ensemble takes only --force")
-    submission.write(Path(file).stem, vote, force="--force" in sys.argv)
+    submission.write(Path(file).stem, vote, recipe.parse(Options).force)

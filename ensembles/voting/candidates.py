@@ -1,20 +1,16 @@
 """Finished runs that can be compared row by row: one data set, the same held-out rows. Free of torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
 from core import places, score
 from core.refusal import Refusal
 from core.runs import reader
 from core.runs.manifest import Manifest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,6 @@ def load(like: str = "", only: Sequence[str] = (), min_people: int = 1) -> Candi
     `like`: a run of the data set to use; empty if there is only one. `only`: the runs to use; empty for all.
     Refuses: an unknown or damaged run, runs of several data sets, no run that can be used, or fewer held-out
     people than `min_people`, or than 100 if the data set has as many."""
-    from tqdm import tqdm
-
     names, left_out = _usable(like, only)
     if not names:
         except_these = f" except {', '.join(left_out)}" if left_out else ""
@@ -49,7 +43,9 @@ def load(like: str = "", only: Sequence[str] = (), min_people: int = 1) -> Candi
     fewer = {name: number for name, number in shared.items() if number < most.sum()}
     left_out += [f"{name} (held out {own} of the {most.sum()} rows that others did)" for name, own in fewer.items()]
     rows = complete[0].rows[most].reset_index(drop=True)
-    _check_people(rows, complete[0].rows, min_people)
+    people, all_people = (frame["person"].nunique() for frame in (rows, complete[0].rows))
+    if people < (needed := max(min_people, min(score.ENOUGH_PEOPLE, all_people))):
+        raise Refusal(f"the runs in {places.runs()} held out {people} people; at least {needed} are needed")
     probs = np.stack([run.oof[most] for run in complete]).astype(np.float64)
     return Candidates([run.name for run in complete], rows, probs / probs.sum(2, keepdims=True), left_out)
 
@@ -77,10 +73,3 @@ def _of_one_data_set(manifests: dict[str, Manifest], like: str) -> list[str]:
         each = ", ".join(f"{len(names)} like {names[0]}" for names in sets.values())
         raise Refusal(f"runs of {len(sets)} data sets are in {places.runs()}: {each}; give --like KERNEL/NAME")
     return next(iter(sets.values()), [])
-
-
-def _check_people(held_out: pd.DataFrame, all_rows: pd.DataFrame, min_people: int) -> None:
-    number = held_out["person"].nunique()
-    needed = max(min_people, min(score.ENOUGH_PEOPLE, all_rows["person"].nunique()))
-    if number < needed:
-        raise Refusal(f"the runs in {places.runs()} held out {number} people; at least {needed} are needed")

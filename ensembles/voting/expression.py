@@ -6,7 +6,8 @@ arguments. Everything else is refused.
 
 import ast
 from collections.abc import Callable
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from core.refusal import Refusal
 from ensembles.voting.nodes import Node
@@ -30,12 +31,12 @@ def _vote(tree: ast.expr, functions: Functions) -> Node:
         case ast.Constant(value=str(name)):
             return functions["run"](name)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            weight, member = (left, right) if _is_number(left) else (right, left)
-            return _vote(member, functions) * _number(weight)
+            weight, member = (right, left) if isinstance(left, ast.Call) or _is_text(left) else (left, right)
+            return _vote(member, functions) * _literal(weight)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords) if name in functions:
-            named_values = {keyword.arg or _refuse(tree): _value(keyword.value) for keyword in keywords}
+            named_values = {keyword.arg or _refuse(tree): _literal(keyword.value) for keyword in keywords}
             over_votes = name in ("soft", "hard")
-            values = [_vote(each, functions) if over_votes else _value(each) for each in arguments]
+            values = [_vote(each, functions) if over_votes else _literal(each) for each in arguments]
             try:
                 return functions[name](*values, **named_values)
             except TypeError as error:
@@ -44,24 +45,15 @@ def _vote(tree: ast.expr, functions: Functions) -> Node:
             return _refuse(tree, functions)
 
 
-def _is_number(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.Constant | ast.UnaryOp) and not isinstance(getattr(tree, "value", None), str)
+def _is_text(tree: ast.expr) -> bool:
+    return isinstance(tree, ast.Constant) and isinstance(tree.value, str)
 
 
-def _number(tree: ast.expr) -> float:
-    """A literal number, with or without a sign; Node refuses a number that cannot be a weight."""
-    match tree:
-        case ast.Constant(value=int(number) | float(number)):
-            return number
-        case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=ast.Constant(value=int(number) | float(number))):
-            return -number if isinstance(sign, ast.USub) else number
-        case _:
-            return _refuse(tree)
-
-
-def _value(tree: ast.expr) -> str | int | float:
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str | int | float):
-        return tree.value
+def _literal(tree: ast.expr) -> Any:
+    """A text or a number; the function or the node that takes it refuses what does not fit."""
+    with suppress(ValueError):
+        if isinstance(value := ast.literal_eval(tree), str | int | float):
+            return value
     return _refuse(tree)
 
 

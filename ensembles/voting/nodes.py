@@ -40,13 +40,17 @@ class Node:
     __rmul__ = __mul__
 
     @property
-    def label(self) -> str:
-        """The node in the printed tree, without its weight and its members."""
+    def expression(self) -> str:
+        """The expression that makes this node, without its weight."""
         raise NotImplementedError
 
+    @property
+    def label(self) -> str:
+        """The node in the printed tree, without its weight and its members."""
+        return self.expression
+
     def __str__(self) -> str:
-        """The expression that makes this node, with its weight."""
-        raise NotImplementedError
+        return f"{self.weight:.15g} * {self.expression}" if self.weight != 1 else self.expression
 
     def probs(self, part: Part) -> np.ndarray:
         """(n, 18) float64, rows sum to 1; out of fold, NaN where a member did not hold out the row."""
@@ -61,9 +65,6 @@ class Node:
         for member in self.members:
             yield from member.leaves()
 
-    def _weighted(self, expression: str) -> str:
-        return f"{self.weight:.15g} * {expression}" if self.weight != 1 else expression
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunNode(Node):
@@ -74,15 +75,14 @@ class RunNode(Node):
 
     @property
     def loaded(self) -> reader.Run:
-        return _load(self.name, places.runs())
+        """The run, read once however often a vote names it, and again if it was trained again."""
+        path = places.runs() / self.name / "run.json"
+        return _load(self.name, places.runs(), path.stat().st_mtime_ns if path.is_file() else 0)
 
     @property
-    def label(self) -> str:
+    def expression(self) -> str:
         name = json.dumps(self.name, ensure_ascii=False)
         return f"run({name})" if self.fold is None else f"run({name}, fold={json.dumps(self.fold)})"
-
-    def __str__(self) -> str:
-        return self._weighted(self.label)
 
     def probs(self, part: Part) -> np.ndarray:
         probs = {"oof": self.loaded.oof, "test": self.loaded.test}[part].astype(np.float64)
@@ -104,14 +104,8 @@ class RunNode(Node):
         yield self
 
 
-def _load(name: str, root: Path) -> reader.Run:
-    """`reader.load`, once however often a vote names the run, and again if the run was trained again."""
-    path = root / name / "run.json"
-    return _load_cached(name, root, path.stat().st_mtime_ns if path.is_file() else 0)
-
-
 @functools.cache
-def _load_cached(name: str, root: Path, modified: int) -> reader.Run:
+def _load(name: str, root: Path, modified: int) -> reader.Run:
     return reader.load(name)
 
 
@@ -136,14 +130,13 @@ def print_scores(vote: Node) -> tuple[TreeNode, np.ndarray]:
 
 def check_same_data(vote: Node) -> reader.Run:
     """The first run of the vote. Refuses a smoke run and runs of different data sets, with the run's name."""
-    first, *others = (leaf.loaded for leaf in vote.leaves())
-    for run in (first, *others):
+    first, *_ = runs = [leaf.loaded for leaf in vote.leaves()]
+    for run in runs:
         if run.name.endswith("-smoke"):
             raise Refusal(f"{run.name}: is a smoke run and answers only a few images; train it without --smoke")
-    for run in others:
-        own, other = ({"rows": each["rows"], "labels": each["labels"]} for each in (run.manifest, first.manifest))
-        for field in (field for field in own if own[field] != other[field]):
-            clash = f"has other {field} than {first.name}"
+        own, other = run.manifest, first.manifest
+        if (own["rows"], own["labels"]) != (other["rows"], other["labels"]):
+            clash = f"has other {'labels' if own['rows'] == other['rows'] else 'rows'} than {first.name}"
             raise Refusal(f"{run.name}: {clash}; runs of two data sets cannot vote together")
     return first
 

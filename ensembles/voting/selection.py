@@ -9,17 +9,16 @@ A score on the rows that the runs were chosen on is too high, so each method is 
 are assigned to five groups, and each group is predicted by the runs that were chosen on the other four.
 """
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
 from core import flags, labels, recipe, score
 from core.data import folds
@@ -29,9 +28,6 @@ from ensembles.voting import candidates
 from ensembles.voting.candidates import Candidates
 from ensembles.voting.nodes import RunNode
 from ensembles.voting.votes import Soft
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GROUPS = 5
 #: Macro F1s that are equal to so many decimals are tied.
@@ -81,26 +77,13 @@ def select(
     return positions[: _first_best(reached) + 1]
 
 
-def best_single(probs: np.ndarray, true: np.ndarray) -> list[int]:
-    """The run with the greatest macro F1, the first of those tied."""
-    return select(probs, true, rounds=1)
-
-
-def all_runs(probs: np.ndarray, true: np.ndarray) -> list[int]:
-    """Each run once."""
-    return list(range(len(probs)))
-
-
 def _first_best(scores: list[float]) -> int:
     return int(np.round(scores, DECIMALS).argmax())
 
 
 def soft_vote(probs: np.ndarray, positions: list[int]) -> np.ndarray:
     """(n,) classes by the soft vote of the chosen runs, added in the order of `select` so that ties are the same."""
-    total = np.zeros(probs.shape[1:])
-    for position in positions:
-        total += probs[position]
-    return total.argmax(1)
+    return np.asarray(sum(probs[position] for position in positions)).argmax(1)
 
 
 def cross_validate(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, method: Method) -> np.ndarray:
@@ -120,15 +103,13 @@ def assign_groups(rows: pd.DataFrame) -> np.ndarray:
 
 def compare_methods(runs: Candidates, rounds: int) -> list[Selection]:
     """The greedy selection, the best single run and the soft vote of all."""
-    from tqdm import tqdm
-
     true, groups = runs.rows["label"].to_numpy(), assign_groups(runs.rows)
     selections = []
     with tqdm(total=rounds * (GROUPS + 1), desc="choosing", unit="round", disable=None, leave=False) as bar:
         methods: dict[str, Method] = {
             "greedy selection": partial(select, rounds=rounds, on_round=bar.update),
-            "best single run": best_single,
-            "soft vote of all": all_runs,
+            "best single run": partial(select, rounds=1),
+            "soft vote of all": lambda probs, true: list(range(len(probs))),
         }
         for name, method in methods.items():
             positions = method(runs.probs, true)
@@ -140,9 +121,8 @@ def compare_methods(runs: Candidates, rounds: int) -> list[Selection]:
 def as_expression(names: list[str]) -> str:
     """The soft vote of these runs as an ensemble file has it, heaviest first; a name given k times has weight k."""
     counts = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
-    if len(counts) == 1:
-        return str(RunNode(name=names[0]))
-    return str(Soft(members=tuple(RunNode(name=name, weight=weight) for name, weight in counts)))
+    members = tuple(RunNode(name=name, weight=weight) for name, weight in counts)
+    return str(Soft(members=members) if len(members) > 1 else RunNode(name=names[0]))
 
 
 def verdict(greedy: Selection, others: list[Selection], rows: pd.DataFrame) -> str:

@@ -5,24 +5,21 @@ digests and commits of its runs, the predicted class counts, and the out-of-fold
 that two submissions can be compared person by person when their runs no longer exist.
 """
 
-from __future__ import annotations
-
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import numpy as np
+import pandas as pd
 
 from core import disk, labels, places
 from core.refusal import Refusal, first_line
 from core.runs import provenance, reader
 from core.score import Summary
 from ensembles.voting.nodes import Node, TreeNode, print_scores
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: A letter for each class, and one for rows that no fold held out.
 LETTERS = "abcdefghijklmnopqr-"
@@ -106,15 +103,11 @@ class Submission:
 
     def rows(self) -> pd.DataFrame | None:
         """file, person, age and label of every training row, from any finished run of the data set; else None."""
-        for name, _ in reader.folders("run.json"):
-            try:
-                run = reader.read_manifest(name)
-                if (run.get("rows"), run.get("labels")) == (self.manifest["rows"], self.manifest["labels"]):
-                    rows = reader.load(name).rows
-                    if len(rows) == len(self.oof):
-                        return rows[["file", "person", "age", "label"]]
-            except Refusal:  # a damaged run; another may be readable
-                continue
+        own = self.manifest["rows"], self.manifest["labels"]
+        for name, run in reader.finished()[0].items():
+            with suppress(Refusal):  # a damaged run; another may be readable
+                if (run["rows"], run["labels"]) == own and len(rows := reader.load(name).rows) == len(self.oof):
+                    return rows[["file", "person", "age", "label"]]
         return None
 
 

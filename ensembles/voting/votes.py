@@ -37,9 +37,10 @@ class Vote(Node):
     def label(self) -> str:
         return self.function if self.per == "class" else f"{self.function} per attribute"
 
-    def __str__(self) -> str:
+    @property
+    def expression(self) -> str:
         arguments = [*map(str, self.members), *(['per="attribute"'] if self.per == "attribute" else [])]
-        return self._weighted(f"{self.function}({', '.join(arguments)})")
+        return f"{self.function}({', '.join(arguments)})"
 
     def vote(self, member_probs: Iterable[np.ndarray]) -> np.ndarray:
         weights = normalised_weights(self.members)

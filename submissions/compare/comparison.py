@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from core import score
 from core.data import competition
@@ -17,9 +17,6 @@ from core.refusal import Refusal
 from core.reports import listing
 from ensembles.voting import submission
 from ensembles.voting.submission import Submission
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Up to so many submissions every pair is shown; of more, each is compared with the best only.
 EVERY_PAIR = 4
@@ -32,7 +29,7 @@ class Comparison:
     """The submissions of one data set, the best macro F1 first, and its training `rows`, None if not available."""
 
     submissions: list[Submission]
-    rows: "pd.DataFrame | None"
+    rows: pd.DataFrame | None
     _cached_draws: dict[bytes, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -134,7 +131,7 @@ def _macro_f1(each: Submission) -> float:
     return scores["macro_f1"][0] if (scores := each.manifest["tree"]["oof"]) else -1.0
 
 
-def _training_rows(first: Submission, root: Path) -> "pd.DataFrame | None":
+def _training_rows(first: Submission, root: Path) -> pd.DataFrame | None:
     """The training rows with true labels, from a finished run, or from the data folder if it has this data set."""
     rows = first.rows()
     if rows is not None or not root.is_dir():

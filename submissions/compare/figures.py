@@ -60,12 +60,9 @@ def against_leaderboard(comparison: Comparison, entries: Entries) -> Figure | No
             figure.add_trace(_scatter(points, column.replace("_f1", ""), symbol))
     if not figure.data:
         return None
-    figure.update_xaxes(title="out-of-fold macro F1")
-    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "width": 1}, layer="below")
-    figure.update_xaxes(range=_padded_range([end for trace in figure.data for end in _interval_ends(trace)]))
-    figure.update_yaxes(
-        title="leaderboard macro F1", range=_padded_range([y for trace in figure.data for y in trace.y])
-    )
+    figure.update_xaxes(title="out-of-fold macro F1").update_yaxes(title="leaderboard macro F1")
+    low, *_, high = sorted(value for trace in figure.data for value in (*trace.x, *trace.y))
+    figure.add_shape(type="line", x0=low, y0=low, x1=high, y1=high, line={"dash": "dot", "width": 1}, layer="below")
     figure.update_layout(height=360, margin={"l": 60, "r": 16, "t": 12, "b": 52}, legend={"orientation": "h", "y": 1.1})
     return _as_json(figure)
 
@@ -80,16 +77,6 @@ def _scatter(points: list[Point], name: str, symbol: str) -> go.Scatter:
     scatter.marker = {"symbol": symbol, "size": 20 if symbol == "circle" else 23, "line": {"width": 1}}
     scatter.hovertemplate = f"%{{hovertext}}<br>out of fold %{{x:.4f}}<br>{name} %{{y:.4f}}<extra></extra>"
     return scatter
-
-
-def _interval_ends(trace: go.Scatter) -> list[float]:
-    errors = zip(trace.x, trace.error_x.arrayminus, trace.error_x.array, strict=True)
-    return [end for value, low, high in errors for end in (value - low, value + high)]
-
-
-def _padded_range(values: list[float]) -> list[float]:
-    padding = max(0.01, 0.12 * (max(values) - min(values)))
-    return [min(values) - padding, max(values) + padding]
 
 
 def _heat_map_figure(heat_map: go.Heatmap, cell: int) -> Figure:

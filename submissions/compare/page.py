@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import cv2
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -19,7 +20,7 @@ from core.images import decode
 from core.refusal import Refusal
 from ensembles.voting.nodes import TreeNode
 from submissions.compare import disagreements, figures, leaderboard
-from submissions.compare.comparison import Comparison, Pair
+from submissions.compare.comparison import Comparison
 from submissions.compare.disagreements import Image
 from submissions.compare.leaderboard import Entries
 
@@ -27,8 +28,6 @@ THUMBNAILS = 200
 #: (height, width) that a thumbnail fits into, and its JPEG quality.
 THUMBNAIL, QUALITY = (256, 192), 80
 TEMPLATE = Path(__file__).resolve().parent / "template"
-#: A line in the table of differences.
-PairRow = dict[str, Any]
 #: An image as the page's script reads it; `predicted` has a class for each submission, `src` is a data URI or None.
 Card = dict[str, Any]
 #: What the template shows of one data set.
@@ -79,7 +78,7 @@ def _section(number: int, comparison: Comparison, entries: Entries, root: Path, 
         "first_other": disagreements.first_other(comparison),
         "columns": leaderboard.known_columns(entries, names),
         "notes": any(entries[name]["note"] for name in names if name in entries),
-        "pairs": [_pair_row(comparison, pair) for pair in comparison.shown_pairs()],
+        "pairs": comparison.shown_pairs(),
         "figures": plots,
         "disagreements": {f"{i}-{j}": disagreements.summary(comparison, (i, j)) for i, j in pairs},
     }
@@ -96,12 +95,6 @@ def _interval_ends(tree: TreeNode) -> list[float]:
     return [*own, *(end for member in tree["members"] for end in _interval_ends(member))]
 
 
-def _pair_row(comparison: Comparison, pair: Pair) -> PairRow:
-    one, other = (comparison.names[index] for index in pair)
-    texts = zip(("value", "interval", "verdict"), comparison.difference_text(pair), strict=True)
-    return {"one": one, "other": other, **dict(texts), "difference": comparison.differences[pair]}
-
-
 def _card(comparison: Comparison, image: Image, root: Path) -> Card:
     true_class = file = None
     if image.part == "test":
@@ -116,8 +109,6 @@ def _card(comparison: Comparison, image: Image, root: Path) -> Card:
 
 def thumbnail(file: Path) -> str | None:
     """The image as a small data URI; None if it does not exist or cannot be decoded."""
-    import cv2
-
     try:
         image = decode.decode(file)
     except Refusal:

@@ -101,7 +101,7 @@ def test_schedules_in_closed_form():
 
 def test_the_packages_weights_know_a_picture_from_noise():
     """Trained weights separate a drawn face from noise far better than random ones do."""
-    trained, random = backbones.create("lite0", "package"), backbones.create("lite0", "none")
+    trained, random = backbones.create("lite0", "imagenet"), backbones.create("lite0", "none")
     assert trained.width == random.width == 1280
     assert trained.mean.flatten().tolist() == [127.5] * 3
     first = next(trained.trunk.parameters()).flatten()
@@ -144,8 +144,7 @@ def test_the_width_is_what_comes_out():
     [
         ("efb0", "none", "did you mean effb0"),
         ("efficientnet_b0.foo", "none", "efficientnet_b0.foo"),
-        ("effb0", "package", "holds the weights of lite0"),
-        ("effb0", "nowhere.pth", "neither imagenet, package, none nor a file"),
+        ("effb0", "nowhere.pth", "neither imagenet, none nor a file"),
     ],
 )
 def test_what_cannot_be_had_is_refused(name, weights, says):
