@@ -1,2 +1,2 @@
-"""Pixels: each file is decoded once into a store, training rows are augmented by seed, batches reach the device in
-time. Training, held-out and test rows are prepared alike."""
+"""Pixels: each file is decoded once into a store, loader.py makes batches and augments training rows by seed, and
+batches reach the device in time. Training, held-out and test rows are prepared alike."""

@@ -1,4 +1,4 @@
-"""Losses by name: (b, c) logits and (b,) classes -> a scalar."""
+"""Losses by name: (b, c) logits, (b,) classes -> a scalar. A name of `Name` that `make` knows is a choice of --loss."""
 
 import functools
 from collections.abc import Callable
