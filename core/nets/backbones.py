@@ -30,6 +30,14 @@ class Features(nn.Module):
         return self.trunk((images - self.mean) / self.std)
 
 
+class Head(nn.Linear):
+    """Features -> logits in float32, whatever a backbone computes in: 16 bit would tie three of a thousand images."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.float())
+
+
 def create(name: str, weights: str = "imagenet") -> Features:
     """The backbone `name` (one of `flags.TAGS`, or any that timm knows) without its classifier.
 

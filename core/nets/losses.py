@@ -33,7 +33,7 @@ def make(name: Name, classes: np.ndarray, number: int, gamma: float = 2.0, smoot
         return None if weight is None else weight.to(device)
 
     def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(logits, target, on(logits.device), label_smoothing=smoothing)
+        return functional.cross_entropy(logits.float(), target, on(logits.device), label_smoothing=smoothing)
 
     return cross_entropy
 

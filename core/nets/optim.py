@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from torch.optim import lr_scheduler
 
 from core.nets.adamp import AdamP, Parameters
@@ -24,10 +25,19 @@ def optimizer(name: Name, lr: float) -> Callable[[Parameters], torch.optim.Optim
         if name == "adamp":
             return AdamP(weights, lr=lr)
         if name == "sgd":
-            return torch.optim.SGD(weights, lr=lr, momentum=0.9, fused=fused)
+            return sgd(weights, lr, fused)
         return torch.optim.Adam(weights, lr=lr, fused=fused)
 
     return make
+
+
+def sgd(weights: list[nn.Parameter], lr: float, fused: bool | None) -> torch.optim.SGD:
+    """SGD with momentum. A fused one takes what lies in uninitialised memory for its momentum if its first step is
+    skipped, so that starts at zero here, from where the first step is the same."""
+    made = torch.optim.SGD(weights, lr=lr, momentum=0.9, fused=fused)
+    for weight in weights if fused else ():
+        made.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    return made
 
 
 def load_state(made: torch.optim.Optimizer, state: State) -> None:
