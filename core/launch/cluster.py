@@ -17,7 +17,6 @@ import logging
 import os
 import queue
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -107,12 +106,7 @@ def train_folds(address: str, file: Path, recipe: Shared, run_dir: Path, folds: 
         slots = sum(client.ncores().values()) or 1
         afters = [(len(folds) - 1 - at) // slots for at in range(len(folds))]
         todo = [jobs.fold_job(file, recipe, threads, run_dir, *each) for each in zip(folds, afters, strict=True)]
-        printed: set[str] = set()
-        for result in _results(address, client, todo):
-            for line in jobs.check(result).stderr.splitlines():
-                if line not in printed:
-                    print(line, file=sys.stderr)
-                printed.add(line)
+        jobs.wait_for(_results(address, client, todo))
     end = time.monotonic() + FOLDER_SECONDS
     for folder in (run_dir / "folds" / str(fold) for fold in folds):
         while not foldrun.finished(folder):

@@ -4,13 +4,12 @@ Only (kernel path, recipe as a dict, fold number) crosses a process border; a wo
 """
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from core import places, score
-from core.launch import cluster, preflight
+from core.launch import cluster, jobs, preflight
 from core.launch.display import Display
 from core.recipe import Shared, build, values
 from core.refusal import Refusal
@@ -44,7 +43,9 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) ->
     """The whole run, as the one process that writes it."""
     with writer.open_run(path, name, recipe) as run:
         table = fold.prepared(recipe)
-        for note in table.notes:
+        machine = device.machine(recipe.device, recipe.precision, recipe.cluster, recipe.jobs)
+        where = f"training on {machine['device']} in {machine['precision']}"
+        for note in (*table.notes, *filter(None, [device.unused_gpu()]), where):
             print(note, file=sys.stderr)
         preflight.check_net(kernel.load(path), recipe, table.test.opened_store.size, run.folder)
         run.begin(table)
@@ -59,7 +60,7 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) ->
             raise
         run.join()
         _report(run.folder, table.root)
-        manifest = run.end(device.machine(recipe.device, recipe.cluster, recipe.jobs))
+        manifest = run.end(machine)
     print(f"out of fold  {score.line(manifest['scores'])}")
     print(f"wrote {places.runs() / path.parent.name / name}")
 
@@ -75,21 +76,27 @@ def _report(run_dir: Path, root: Path) -> None:
 
 
 def _train_folds(run: RunWriter, recipe: KernelRecipe, shown_by_parent: bool) -> None:
-    from joblib import Parallel, delayed
-
     todo = [number for number in run.table.folds if not foldrun.finished(run.fold_folder(number))]
     threads = torch.get_num_threads()
     if recipe.cluster and todo:
         with Display({run.folder / "folds": ""}):
             cluster.train_folds(recipe.cluster, run.file, recipe, run.folder, todo, threads)
         return
-    jobs = min(recipe.jobs, len(todo)) or 1
-    shown_by_parent = shown_by_parent or jobs > 1
-    with Display({run.folder / "folds": ""}) if jobs > 1 else nullcontext():
-        Parallel(n_jobs=jobs)(
-            delayed(fold.train_fold)(
-                str(run.file), values(recipe), number, str(run.folder), after, threads, shown_by_parent
-            )
-            for at, number in enumerate(todo)
-            for after in [(len(todo) - 1 - at) // jobs]
-        )
+    afters = [(len(todo) - 1 - at) // recipe.jobs for at in range(len(todo))]
+    if recipe.jobs > 1 and len(todo) > 1:
+        _train_side_by_side(run, recipe, todo, afters, threads)
+        return
+    for number, after in zip(todo, afters, strict=True):
+        fold.train_fold(str(run.file), values(recipe), number, str(run.folder), after, threads, shown_by_parent)
+
+
+def _train_side_by_side(run: RunWriter, recipe: KernelRecipe, todo: list[int], afters: list[int], threads: int) -> None:
+    numbers = zip(todo, afters, strict=True)
+    folds = [jobs.fold_job(run.file, recipe, threads, run.folder, *each) for each in numbers]
+    gpus = device.gpus(recipe.device)
+    try:
+        with Display({run.folder / "folds": ""}):
+            jobs.wait_for(jobs.side_by_side(folds, min(recipe.jobs, len(todo)), gpus))
+    except Refusal as refusal:
+        shared = recipe.device != "cpu" and recipe.jobs > gpus and "out of memory" in str(refusal)
+        raise Refusal(f"{refusal}, or a smaller --jobs, whose folds share a GPU") if shared else refusal from None

@@ -8,12 +8,15 @@ so that another worker can resume the fold from its last epoch.
 import contextlib
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -72,12 +75,58 @@ def fold_job(file: Path, requested: Shared, threads: int, run_dir: Path, fold: i
     return replace(job, recipe={**job.recipe, **files}, fold=fold, run_dir=os.path.abspath(run_dir), after=after)
 
 
-def run_job(number: int, job: Job) -> JobResult:
-    """Run the job's process and wait for it; kill it if it is a cluster's task that was cancelled."""
+def side_by_side(todo: list[Job], number: int, gpus: int) -> Iterator[JobResult]:
+    """What became of these jobs, in order of their ends; `number` at a time, each in a process of its own. Who takes
+    no more results ends the jobs that are left.
+
+    gpus: how many there are. Each of the `number` places has one of them for itself while there are enough, so that
+    no GPU idles beside one with two jobs; a job that names its device keeps it.
+    """
+    places_: queue.Queue[str] = queue.Queue()
+    for place in range(number):
+        places_.put(f"cuda:{place % gpus}" if gpus > 1 else "")
+    stopped = threading.Event()
+
+    def run(at: int) -> JobResult:
+        gpu = places_.get()
+        try:
+            return run_job(at, _on(todo[at], gpu), lambda: not stopped.is_set())
+        finally:
+            places_.put(gpu)
+
+    with ThreadPoolExecutor(number) as pool:
+        waiting = [pool.submit(run, at) for at in range(len(todo))]
+        try:
+            yield from (each.result() for each in as_completed(waiting))
+        finally:
+            stopped.set()
+            for each in waiting:
+                each.cancel()
+
+
+def _on(job: Job, gpu: str) -> Job:
+    return (
+        replace(job, recipe={**job.recipe, "device": gpu}) if gpu and job.recipe["device"] in ("auto", "cuda") else job
+    )
+
+
+def wait_for(results: Iterable[JobResult]) -> None:
+    """Wait for all of them; a line that several print to stderr is printed once. Refuses what one of them refused."""
+    printed: set[str] = set()
+    for result in results:
+        for line in check(result).stderr.splitlines():
+            if line not in printed:
+                print(line, file=sys.stderr)
+            printed.add(line)
+
+
+def run_job(number: int, job: Job, wanted: Callable[[], bool] | None = None) -> JobResult:
+    """Run the job's process and wait for it; kill it once it is no longer `wanted`, or a cluster cancels its task."""
+    wanted = wanted or _task_is_wanted()
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(job.threads))
     environment = {**os.environ, **job.variables, **threads, "PYTHONPATH": job.home}
     # -P: the packages of the job's checkout, not of the folder that it runs in
-    words, wanted = [sys.executable, "-P", "-m", "core.launch.worker"], _wanted()
+    words = [sys.executable, "-P", "-m", "core.launch.worker"]
     cwd = job.cwd if os.path.isdir(job.cwd) else job.home
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         with subprocess.Popen(
@@ -103,7 +152,7 @@ def _alive(child: subprocess.Popen[str]) -> bool:
     return child.returncode is None
 
 
-def _wanted() -> Callable[[], bool]:
+def _task_is_wanted() -> Callable[[], bool]:
     """Whether the task that this thread runs is still wanted: outside a cluster always."""
     if "distributed" not in sys.modules:
         return lambda: True

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
@@ -65,7 +66,8 @@ def photographs(folder: Path) -> list[Path]:
 def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.ndarray]:
     """(chunk, 18) for each chunk of files."""
     module, trained = rebuilt(run)
-    nets = [net.to(device.find(options.device)) for net in networks(run)]
+    where = device.find(options.device)
+    nets = [net.to(where).to(memory_format=torch.channels_last) for net in networks(run)]
     framing, tta = fold.framing(trained), trained.tta if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
@@ -74,7 +76,7 @@ def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.
             frames = [decode.prepare(file, framing) for file in chunk]
             crops = np.stack([frame[decode.centre_crop(frame.shape, framing.size)] for frame in frames])
             rows = Rows(pd.DataFrame({"image_index": np.arange(len(chunk))}), Store(crops, framing.size))
-            yield np.mean([loop.predict(net, module.probs, rows, tta) for net in nets], 0)
+            yield np.mean([loop.predict(net, module.probs, rows, tta, trained.precision) for net in nets], 0)
             bar.update(len(chunk))
 
 

@@ -15,6 +15,8 @@ def check_machines(recipe: KernelRecipe) -> None:
     for flag, value in (("jobs", recipe.jobs), ("cluster", recipe.cluster)):
         if ranks.world() > 1 and value not in (1, ""):
             raise Refusal(f"--{flag} {value}: all ranks train one fold together; leave --{flag} out under torchrun")
+    if ranks.world() > 1 and ":" in recipe.device:
+        raise Refusal(f"--device {recipe.device}: under torchrun each rank has a GPU of its own; leave --device out")
     if recipe.batch % ranks.world():
         raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
     if recipe.cluster:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from joblib import Parallel, delayed
 
 from core import flags, places, recipe
 from core.launch import cluster, jobs
@@ -88,9 +87,7 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
 def _results(todo: list[Job], options: Options) -> Iterator[JobResult]:
     if options.cluster:
         return cluster.results(options.cluster, todo)
-    # threads that only wait: each job has a process of its own
-    parallel = Parallel(options.jobs, backend="threading", batch_size=1, return_as="generator_unordered")
-    return parallel(delayed(jobs.run_job)(number, job) for number, job in enumerate(todo))
+    return jobs.side_by_side(todo, options.jobs, torch.cuda.device_count())
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -149,7 +149,7 @@ def test_a_refusal_of_a_worker_is_the_commands_and_a_worker_trains_whole_runs(
     train, data_dir, cluster, tmp_path, capsys
 ):
     cluster.workers("--nanny")
-    with pytest.raises(Refusal, match=r"^the training loss became nan in phase joint; try a lower --lr$"):
+    with pytest.raises(Refusal, match=r"^the training loss became nan in phase joint, in float32; try a lower --lr$"):
         train(V5, "--lr", "1e30", "--optimizer", "sgd", "--cluster", cluster.address)
     assert not list(places.runs().rglob("*.json"))
     straight = train(V5, name="straight")

@@ -108,7 +108,7 @@ def test_one_refused_run_does_not_stop_the_others_and_the_finished_stay(table, t
     done = command(*words, "--jobs", "2")
     assert done.returncode == 2, done.stderr
     told = done.stderr.strip().splitlines()
-    assert told[0] == "v5_multitask/broken: the training loss became nan in phase joint; try a lower --lr"
+    assert told[0] == "v5_multitask/broken: the training loss became nan in phase joint, in float32; try a lower --lr"
     assert told[1].endswith("1 of 2 runs were refused; the same command trains what is left")
     assert len(told) == 2
     lines = done.stdout.splitlines()
