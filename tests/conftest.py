@@ -24,8 +24,9 @@ from core.runs import reader
 
 PROJECT = Path(__file__).resolve().parents[1]
 KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))
-#: Tiny, untrained and quick, and yet every step of a real run.
+#: Tiny, on a CPU, untrained and quick, and yet every step of a real run.
 TINY = {
+    "--device": "cpu",
     "--backbone": "test_efficientnet",
     "--weights": "none",
     "--scale": "0.15",

@@ -19,11 +19,14 @@ def prefetch(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     slots = itertools.cycle([_Slot(stream, device) for _ in range(SLOTS)])
     filled = map(_Slot.fill, slots, batches)
     waiting = next(filled, None)
-    while waiting:
-        following = next(filled, None)
-        yield waiting.take()
-        waiting.release()
-        waiting = following
+    try:
+        while waiting:
+            following = next(filled, None)
+            yield waiting.take()
+            waiting.release()
+            waiting = following
+    finally:  # a batch that was filled and never taken has crossed before its memory is anyone else's
+        torch.cuda.current_stream(device).wait_stream(stream)
 
 
 class _Slot:
@@ -54,12 +57,10 @@ class _Slot:
 
     def _make(self, batch: Batch) -> None:
         """Both buffers, in the batch's memory order. The memory belongs to the computing stream, whose earlier use of
-        it must be over before the copying stream writes, and which gets it back only after that has written."""
+        it must be over before the copying stream writes."""
         self.host = tuple(torch.empty_like(tensor, pin_memory=True) for tensor in batch)
         self.twin = tuple(torch.empty_like(tensor, device=self.device) for tensor in batch)
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
-        for tensor in self.twin:
-            tensor.record_stream(self.stream)
 
     def take(self) -> Batch:
         torch.cuda.current_stream(self.device).wait_event(self.copied)

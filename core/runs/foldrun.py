@@ -16,7 +16,8 @@ PROGRESS, SECONDS = ".progress", 1.0
 
 
 class Epoch(TypedDict):
-    """A line of log.jsonl; macro_f1 and accuracy are of the held-out rows, None where they are not watched."""
+    """A line of log.jsonl; macro_f1 and accuracy are of the held-out rows, None where they are not watched. `skipped`
+    steps moved nothing, because a gradient overflowed in float16."""
 
     fold: int
     phase: str
@@ -27,6 +28,7 @@ class Epoch(TypedDict):
     accuracy: float | None
     seconds: float
     images_per_second: float
+    skipped: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class FoldRun:
     after: int
     seed: int
     device: str
+    precision: str = "auto"
     shown_by_parent: bool = False
 
     def log(self, epoch: Epoch) -> None:

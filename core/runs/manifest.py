@@ -27,6 +27,7 @@ class Machine(TypedDict):
     """What a run was trained on."""
 
     device: str
+    precision: str
     threads: int
     jobs: int
     ranks: int

@@ -21,16 +21,26 @@ class Checkpoint(TypedDict):
     net: State
     optimizer: State
     schedule: State
+    scaler: State
     phase: int
     epoch: int
 
 
-def save(folder: Path, net: nn.Module, optimizer: Optimizer, schedule: LRScheduler, phase: int, epoch: int) -> None:
+def save(
+    folder: Path,
+    net: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    scaler: torch.amp.GradScaler,
+    phase: int,
+    epoch: int,
+) -> None:
     """All that is needed to resume after this epoch of this phase."""
     state: Checkpoint = {
         "net": net.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
+        "scaler": scaler.state_dict(),
         "phase": phase,
         "epoch": epoch,
     }

@@ -58,6 +58,10 @@ class Progress:
         if row["macro_f1"] is not None:
             line += f"  held-out macro F1 {row['macro_f1']:.4f} accuracy {row['accuracy']:.4f}"
         self.bar.write(f"{line}  {row['images_per_second']:.0f} img/s  {left / 60:.1f} min left")
+        # in the first epoch the scale of the loss is still looked for
+        if row["epoch"] > 0 and row["skipped"] > len(phase.loader) / 10:
+            skipped = f"{row['skipped']} of {len(phase.loader)} steps were skipped"
+            self.bar.write(f"{self.name}  {skipped}: gradients overflow in float16; try --precision float32")
 
 
 class NoProgress:

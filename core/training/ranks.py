@@ -125,6 +125,14 @@ def gather(part: torch.Tensor, number: int) -> torch.Tensor:
     return _summed(whole)  # a sum with zeros is exact, and a row that two ranks gave would not be a probability
 
 
+def whole_batch(part: torch.Tensor) -> torch.Tensor:
+    """(world * b, ...): the parts (b, ...) of all ranks in order; gradients flow through this rank's own alone."""
+    parts = [torch.empty_like(part) for _ in range(world())]
+    distributed.all_gather(parts, part.detach().contiguous())
+    parts[rank()] = part
+    return torch.cat(parts)
+
+
 def rows(number: int) -> slice:
     """Which of so many rows, in order, are this rank's: its part of equal parts, give or take one."""
     return slice(number * rank() // world(), number * (rank() + 1) // world())

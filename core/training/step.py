@@ -2,6 +2,7 @@
 
 On one GPU all but the optimizer is captured once per phase as a CUDA graph and replayed for each batch: at batch 16
 a small network waits for the launches of its kernels otherwise. Under torchrun the ranks average their gradients.
+In float16 the loss is scaled, and a step whose gradients overflow is skipped.
 """
 
 from __future__ import annotations
@@ -12,70 +13,114 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from core.refusal import first_line
 from core.training import ranks
-from core.training.device import precision
-from core.training.phase import Phase
+from core.training.device import autocast
+from core.training.phase import Outputs, Phase
 
 #: Batches before a capture: libraries load, cuDNN picks its algorithms, workspaces are made.
 WARM_UP = 3
 
 
-def make(net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device) -> Step:
-    """The step of `phase`, whose parameters are among those of `net`, as fast as this device allows.
+def make(
+    net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype
+) -> Step:
+    """The step of `phase`, whose parameters are among those of `net`, computed in `dtype`, as fast as this device
+    allows.
 
     `net` is in training mode, and neither its weights, its buffers nor any random number are touched.
     """
     if ranks.world() > 1:
-        return _InRanks(phase, optimizer, device)
-    if device.type == "cuda":
+        return _InRanks(phase, optimizer, device, dtype)
+    if device.type == "cuda" and _Captured.possible:
         try:
-            return _Captured(net, phase, optimizer, device)
+            return _Captured(net, phase, optimizer, device, dtype)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:  # a net that reads a value back, or whose shapes depend on one
             net.zero_grad(set_to_none=True)
-            why = first_line(error)
+            # the end of a failed capture raises an error of its own over the one that made it fail
+            why = first_line(error.__context__ or error)
             print(f"{phase.name} is trained without a CUDA graph, which is slower: {why}", file=sys.stderr)
-    return Step(phase, optimizer, device)
+    return Step(phase, optimizer, device, dtype)
+
+
+class Scaler(torch.amp.GradScaler):
+    """Counts the steps that it skips, on the device: nothing is read back before an epoch ends."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype):
+        super().__init__(device.type, enabled=dtype == torch.float16)
+        self.skipped = torch.zeros((), device=device)
+
+    def update(self, new_scale: float | torch.Tensor | None = None) -> None:
+        if self.is_enabled():
+            for state in self._per_optimizer_states.values():
+                for found in state["found_inf_per_device"].values():
+                    self.skipped += found
+        super().update(new_scale)
 
 
 class Step:
     """A batch through the phase, operation by operation."""
 
-    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device):
-        self.phase, self.optimizer, self.device = phase, optimizer, device
-        self.total = torch.zeros((), device=device)
+    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype):
+        self.phase, self.optimizer, self.device, self.dtype = phase, optimizer, device, dtype
+        self.total, self.scaler = torch.zeros((), device=device), Scaler(device, dtype)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         """Learn from images uint8 (b, 3, h, w) and labels int64 (b,), both on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         self._learn(images, labels)
-        self.optimizer.step()
+        self._move()
 
     def mean(self, steps: int) -> float:
-        """The loss of the last so many steps, over all ranks: the one place that waits for the device."""
+        """The loss of the last so many steps, over all ranks: waits for the device."""
         mean = ranks.mean(self.total / steps).item()
         self.total.zero_()
         return mean
 
+    def skipped(self) -> int:
+        """How many steps were skipped since last asked, because a gradient overflowed: waits for the device."""
+        number = int(self.scaler.skipped.item())
+        self.scaler.skipped.zero_()
+        return number
+
     def _learn(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        with precision(self.device, cached=False):
+        with autocast(self.device, self.dtype, cached=False):
             loss = self._loss(images, labels)
-        loss.backward()
+        self._backward(loss)
         self.total += loss.detach()
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.phase.loss(self.phase.forward(images), labels)
 
+    def _backward(self, loss: torch.Tensor) -> None:
+        self.scaler.scale(loss).backward()
+
+    def _move(self) -> None:
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
 
 class _Captured(Step):
     """Replays what one batch launched, on inputs that stay in place. The optimizer stays outside, so that learning
-    rates can move; its gradients are those of the capture, overwritten by each replay and never set to None."""
+    rates can move; its gradients are those of the capture, overwritten by each replay and never set to None. The
+    scale of the loss is read in place by each replay, and moved outside."""
 
-    def __init__(self, net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device):
-        super().__init__(phase, optimizer, device)
+    #: False from a failed capture on: before torch 2.12 it spoils all later ones of the process.
+    possible = True
+
+    def __init__(
+        self,
+        net: nn.Module,
+        phase: Phase,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        dtype: torch.dtype,
+    ):
+        super().__init__(phase, optimizer, device, dtype)
         batch, size = phase.loader.batch, phase.loader.rows.opened_store.size
         self.images = torch.zeros((batch, *size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
         self.labels = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -85,59 +130,73 @@ class _Captured(Step):
             stream = torch.cuda.Stream(device)
             with unchanged(net, device):
                 self._warm_up(stream)
+            _Captured.possible = False
             with torch.cuda.graph(self.graph, stream=stream):
                 self._learn(self.images, self.labels)
+            _Captured.possible = True
         self.total.zero_()
 
     def _warm_up(self, stream: torch.cuda.Stream) -> None:
-        """On the stream of the capture, beside the present one."""
+        """On the stream of the capture, beside the present one. What would spoil a capture, a value that is read
+        back, is an error in the last round already; in the first ones constants are copied to the device."""
         present = torch.cuda.current_stream(self.device)
         stream.wait_stream(present)
         with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._learn(self.images, self.labels)
+            for number in range(WARM_UP):
+                torch.cuda.set_sync_debug_mode("error" if number == WARM_UP - 1 else "default")
+                try:
+                    self._learn(self.images, self.labels)
+                finally:
+                    torch.cuda.set_sync_debug_mode("default")
         present.wait_stream(stream)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()
-        self.optimizer.step()
+        self._move()
 
 
 class _InRanks(Step):
-    """The gradients are averaged over the ranks as they are made, each rank with its share of the batch."""
+    """Each rank has its share of the batch. The loss is that of the whole batch, since a weighted mean is not the mean
+    of its parts' means; the gradients of the ranks' parts of it are added up as they are made."""
 
-    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device):
-        super().__init__(phase, optimizer, device)
+    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype):
+        super().__init__(phase, optimizer, device, dtype)
         # a static graph allows a net with weights that never get a gradient, at no cost per step
         self.shared = nn.parallel.DistributedDataParallel(
-            _Loss(phase), process_group=ranks.gradients(), static_graph=True
+            _Forward(phase), process_group=ranks.gradients(), static_graph=True, gradient_as_bucket_view=True
         )
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.shared(images, labels)
+        outputs = tree_map(ranks.whole_batch, self.shared(images))
+        return self.phase.loss(outputs, ranks.whole_batch(labels))
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        super()._backward(loss * ranks.world())  # DistributedDataParallel takes the mean where the sum is meant
 
 
-class _Loss(nn.Module):
-    """The phase's loss as a module over the phase's parameters, which are what the ranks must agree on. It has no
+class _Forward(nn.Module):
+    """The phase's forward as a module over the phase's parameters, which are what the ranks must agree on. It has no
     buffers, so each rank's batch statistics are its own until the epoch ends."""
 
     def __init__(self, phase: Phase):
         super().__init__()
         self.weights = nn.ParameterList(phase.parameters)
-        self.of = lambda images, labels: phase.loss(phase.forward(images), labels)
+        self.of = lambda images: phase.forward(images)
 
-    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.of(images, labels)
+    def forward(self, images: torch.Tensor) -> Outputs:
+        return self.of(images)
 
 
 @contextmanager
 def unchanged(net: nn.Module, device: torch.device) -> Iterator[None]:
     """Whatever is computed within leaves no batch statistic, no gradient and no random state of its own behind."""
     kept = [(buffer, buffer.clone()) for buffer in net.buffers()]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-    for buffer, before in kept:
-        buffer.copy_(before)
-    net.zero_grad(set_to_none=True)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        for buffer, before in kept:
+            buffer.copy_(before)
+        net.zero_grad(set_to_none=True)

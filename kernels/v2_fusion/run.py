@@ -54,8 +54,8 @@ class Net(nn.Module):
         super().__init__()
         self.features = backbones.create(recipe.backbone, recipe.weights)
         sizes = [len(classes) for classes in labels.TASKS.values()]
-        self.heads = nn.ModuleList(nn.Linear(self.features.width, size) for size in sizes)
-        self.fusion = nn.Linear(sum(sizes), 18)
+        self.heads = nn.ModuleList(backbones.Head(self.features.width, size) for size in sizes)
+        self.fusion = backbones.Head(sum(sizes), 18)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.features(images)
@@ -86,7 +86,8 @@ def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loo
     rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
     net = Net(recipe)
     loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+    tta, precision = recipe.tta, recipe.precision
+    return loop.predict(net, probs, fold.held_out, tta, precision), loop.predict(net, probs, table.test, tta, precision)
 
 
 if __name__ == "__main__":

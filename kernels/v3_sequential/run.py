@@ -64,7 +64,9 @@ class Net(nn.Module):
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.features = backbones.create(recipe.backbone, recipe.weights)
-        self.mask, self.gender, self.age = (nn.Linear(self.features.width, len(each)) for each in labels.TASKS.values())
+        self.mask, self.gender, self.age = (
+            backbones.Head(self.features.width, len(each)) for each in labels.TASKS.values()
+        )
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
         return getattr(self, task)(self.features(images))
@@ -105,7 +107,8 @@ def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loo
     rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
     net = Net(recipe)
     loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
-    return loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
+    tta, precision = recipe.tta, recipe.precision
+    return loop.predict(net, probs, fold.held_out, tta, precision), loop.predict(net, probs, table.test, tta, precision)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Net(nn.ModuleDict):
         models: dict[str, nn.Module] = {}
         for task in recipe.tasks:
             features = backbones.create(recipe.backbone.of(task), recipe.weights)
-            models[task] = nn.Sequential(features, nn.Linear(features.width, len(labels.TASKS[task])))
+            models[task] = nn.Sequential(features, backbones.Head(features.width, len(labels.TASKS[task])))
         super().__init__(models)
 
 
@@ -119,8 +119,9 @@ def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loo
     rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
     net = Net(recipe)
     loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
-    held, test = loop.predict(net, probs, fold.held_out, recipe.tta), loop.predict(net, probs, table.test, recipe.tta)
-    return joined(held, old.get("oof"), recipe.tasks), joined(test, old.get("test"), recipe.tasks)
+    tta, precision = recipe.tta, recipe.precision
+    held_out = joined(loop.predict(net, probs, fold.held_out, tta, precision), old.get("oof"), recipe.tasks)
+    return held_out, joined(loop.predict(net, probs, table.test, tta, precision), old.get("test"), recipe.tasks)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ from core.images.decode import Framing
 from core.images.prefetch import prefetch
 from core.people import make
 from core.training import loop, step
+from core.training.device import autocast, dtype
 from core.training.device import find as find_device
-from core.training.device import precision
 from core.training.kernel import load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -117,7 +117,7 @@ def step_of(net, rows: Rows, batch: int, lr: float, device: torch.device):
     net.to(device=device, memory_format=torch.channels_last).train()
     asked = KERNEL.Recipe(batch=batch, lr=lr, augment="none", schedule="none", workers=0)
     (phase,) = KERNEL.plan(net, rows, asked)
-    return step.make(net, phase, phase.optimizer(phase.parameters), device), phase
+    return step.make(net, phase, phase.optimizer(phase.parameters), device, dtype(device)), phase
 
 
 def ours(learn: step.Step, phase, device: torch.device) -> Steps:
@@ -215,7 +215,7 @@ def seeing(net, rows: Rows, batch: int, device: torch.device) -> Steps:
     """Predicting one batch that already lies on the device."""
     pixels = next(loader.in_order(rows, batch)).to(device)
     while True:
-        with precision(device):
+        with autocast(device, dtype(device)):
             KERNEL.probs(net, pixels).float()
         yield len(pixels)
 

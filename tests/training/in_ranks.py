@@ -6,6 +6,7 @@ the whole batch does; and rows come back from the ranks once and in order.
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from core.data import competition, resample
 from core.images import store
 from core.images.decode import Framing
-from core.nets import optim
+from core.nets import losses, optim
 from core.recipe import build
 from core.training import ranks, step
 from core.training.kernel import load
@@ -22,16 +23,17 @@ CPU = torch.device("cpu")
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def moved(path: Path, rows, alone: bool) -> torch.Tensor:
+def moved(path: Path, rows, alone: bool, loss: str, dtype: torch.dtype) -> torch.Tensor:
     """All weights after a step of each phase of the kernel's plan, in one long vector."""
     module = load(path)
-    recipe = build(module.Recipe, {"backbone": "test_efficientnet", "weights": "none", "batch": 8, "workers": 0})
+    tiny = {"backbone": "test_efficientnet", "weights": "none", "batch": 8, "workers": 0}
+    recipe = build(module.Recipe, {**tiny, "loss": loss})
     torch.manual_seed(0)
     net = module.Net(recipe).eval()  # batch statistics would be those of the share
     for phase in module.plan(net, rows, recipe):
         phase = replace(phase, optimizer=optim.optimizer("sgd", 0.1))
         optimizer = phase.optimizer(phase.parameters)
-        learn = step.Step(phase, optimizer, CPU) if alone else step.make(net, phase, optimizer, CPU)
+        learn = (step.Step if alone else partial(step.make, net))(phase, optimizer, CPU, dtype)
         learn(*next(phase.loader.epoch((0, 0, 0, 0), (0, 1) if alone else ranks.share())))
     return torch.cat([weight.detach().flatten() for weight in net.parameters()])
 
@@ -53,7 +55,11 @@ if __name__ == "__main__":
         assert ranks.world() == 2
         rows = rows_of(sys.argv[1])
         for path in sorted(PROJECT.glob("kernels/*/run.py")):
-            torch.testing.assert_close(moved(path, rows, alone=False), moved(path, rows, alone=True))
+            for loss in losses.Name.__args__:
+                ours, alone = (moved(path, rows, alone, loss, torch.float32) for alone in (False, True))
+                torch.testing.assert_close(ours, alone)
+            ours, alone = (moved(path, rows, alone, "weighted", torch.float16) for alone in (False, True))
+            torch.testing.assert_close(ours, alone, rtol=1e-2, atol=1e-3)
             if ranks.is_first():
                 print(path.parent.name)
         for number in (0, 1, 2, 7):

@@ -1,5 +1,6 @@
 """The training step and the batches on their way to it: on a CPU to the byte, on a GPU where there is one."""
 
+import contextlib
 import copy
 
 import pytest
@@ -11,6 +12,7 @@ from core.images.prefetch import prefetch
 from core.nets import losses, optim
 from core.recipe import build
 from core.training import step
+from core.training.device import dtype
 from core.training.kernel import load
 from tests.conftest import KERNELS, PROJECT
 
@@ -40,7 +42,7 @@ def batches(phase, number=3):
 def taught(net, phase, device, make=step.make):
     """The net's state and the mean loss after some batches."""
     net.to(device=device, memory_format=torch.channels_last)
-    learn = make(net, phase, phase.optimizer(phase.parameters), device)
+    learn = make(net, phase, phase.optimizer(phase.parameters), device, dtype(device))
     given = batches(phase)
     for images_, labels in prefetch(given, device):
         learn(images_, labels)
@@ -70,7 +72,7 @@ def test_on_a_cpu_a_step_is_the_loop_that_people_write_to_the_byte(path, rows):
 def test_the_mean_loss_starts_anew_with_each_epoch(rows):
     net, (phase,) = planned(V5, rows)
     still = torch.optim.SGD(net.parameters(), lr=0.0)
-    learn = step.make(net, phase, still, CPU)
+    learn = step.make(net, phase, still, CPU, torch.float32)
     means = []
     for _ in range(2):
         for images_, labels in batches(phase):
@@ -135,8 +137,9 @@ class Crossings(TorchDispatchMode):
 
 @pytest.mark.parametrize("loss", losses.Name.__args__)
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
-def test_after_its_first_batch_a_step_neither_copies_from_the_host_nor_reads_back(path, rows, loss):
+def test_after_its_first_batch_a_step_neither_copies_from_the_host_nor_reads_back(path, rows, loss, monkeypatch):
     """What a graph can't hold. The device "meta" has no values, so whatever wants to read one fails."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # which knows no such device
     net, plan = planned(path, rows, loss=loss, label_smoothing=0.1)
     net.to("meta")
     for phase in plan:
@@ -212,7 +215,7 @@ def test_rates_move_a_captured_step(rows):
     net, (phase,) = planned(V5, rows)
     net.to(GPU)
     optimizer = phase.optimizer(phase.parameters)
-    learn = step.make(net, phase, optimizer, GPU)
+    learn = step.make(net, phase, optimizer, GPU, dtype(GPU))
     assert type(learn) is not step.Step
     images_, labels = (tensor.to(GPU) for tensor in batches(phase, 1)[0])
     weight = next(net.parameters())
