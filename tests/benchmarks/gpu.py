@@ -1,14 +1,16 @@
 """Images per second of training and predicting on one GPU: the loop that people write, ours, and the ceiling.
 
-    python tests/benchmarks/gpu.py                                              on a GPU, a quarter of an hour
+    python tests/benchmarks/gpu.py --backbones effb0                            on a GPU, five minutes a backbone
     python tests/benchmarks/gpu.py --people 12 --backbones lite0 --batches 8 --scale 0.2 --seconds 2     anywhere
 
-plain    float32, eager, NCHW; DataLoader workers (half the cores) imread, crop, normalise in every epoch; loss.item()
-ours     the decoded store, the loader, batches copied ahead, the step of core/training/step.py: end to end
-ceiling  our step again and again on one batch that already lies on the GPU
+plain     float32, eager, NCHW; DataLoader workers (half the cores) imread, crop, normalise in every epoch; loss.item()
+autocast  the same under autocast, with a gradient scaler in float16
+eager     ours without the captured graph
+ours      the decoded store, the loader, batches copied ahead, the step of core/training/step.py: end to end
+ceiling   our step again and again on one batch that already lies on the GPU
 
-All three train v5's network with Adam, from random weights, without augmentations, in this one process. At the end
-the loss curves of float32 and of ours on the same batches, each for two seeds: they must agree within seed noise.
+All train v5's network with Adam, from random weights, without augmentations, in this one process. At the end the loss
+curves of float32 and of ours on the same batches, each for two seeds: they must agree within seed noise.
 """
 
 import gc
@@ -19,9 +21,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import psutil
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -50,12 +52,13 @@ class Options:
     people: flags.Count = 300  # drawn to train on, seven images each; repeated up to --rows
     rows: flags.Count = 18900  # images in an epoch, as the real data set has
     backbones: tuple[str, ...] = ("effb0", "resnext50", "effb4")  # any that --backbone of a kernel knows
-    batches: tuple[flags.Count, ...] = (16, 64)  # images in a step
+    batches: tuple[flags.Count, ...] = (16, 32, 64)  # images in a step
     scale: flags.Scale = 1.0  # shrinks the 360x200 crop; below 1 for a CPU
     seconds: flags.Positive = 10.0  # of each measurement, after a warm-up
     curve: flags.NonNegative = 300  # steps of the loss curves; 0 for none
     lr: flags.Positive = 3e-4  # of the loss curves
     device: str = "auto"  # auto, cpu, cuda, cuda:1
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # of all but the plain loop
     workers: flags.NonNegative = 0  # of the plain loop; 0: half the cores
 
 
@@ -88,7 +91,9 @@ def workers(options: Options) -> int:
     return options.workers or max(1, (os.cpu_count() or 2) // 2)
 
 
-def plain(net, table: Table, rows: Rows, batch: int, options: Options, device: torch.device) -> Steps:
+def plain(
+    net, table: Table, rows: Rows, batch: int, options: Options, device: torch.device, precision: torch.dtype
+) -> Steps:
     """The loop that people write."""
     torch.backends.cudnn.benchmark = False
     net.to(device).train()
@@ -98,26 +103,30 @@ def plain(net, table: Table, rows: Rows, batch: int, options: Options, device: t
         source, batch, shuffle=True, drop_last=True, num_workers=workers(options), pin_memory=device.type == "cuda"
     )
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-5)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     running = 0.0
     while True:
         for pixels, label in loader:
             pixels, label = pixels.to(device), label.to(device)
             optimizer.zero_grad()
-            features = net.features.trunk(pixels)
-            loss = joint_loss([head(features) for head in net.heads.values()], label)
-            loss.backward()
-            optimizer.step()
+            with autocast(device, precision):
+                features = net.features.trunk(pixels)
+                loss = joint_loss([head(features) for head in net.heads.values()], label)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
             running += loss.item()
             yield batch
 
 
-def step_of(net, rows: Rows, batch: int, lr: float, device: torch.device):
+def step_of(net, rows: Rows, batch: int, lr: float, device: torch.device, precision: str, graph: bool = True):
     """Our step of v5's one phase, and that phase."""
     torch.backends.cudnn.benchmark = True
     net.to(device=device, memory_format=torch.channels_last).train()
     asked = KERNEL.Recipe(batch=batch, lr=lr, augment="none", schedule="none", workers=0)
     (phase,) = KERNEL.plan(net, rows, asked)
-    return step.make(net, phase, phase.optimizer(phase.parameters), device, dtype(device)), phase
+    make = step.make if graph else lambda net, *rest: step.Step(*rest)
+    return make(net, phase, phase.optimizer(phase.parameters), device, dtype(device, precision)), phase
 
 
 def ours(learn: step.Step, phase, device: torch.device) -> Steps:
@@ -162,12 +171,6 @@ def launching(steps: Steps, device: torch.device) -> float:
     return 1000 * spent / LAUNCHES
 
 
-def host() -> tuple[float, float]:
-    """GB of this process and its workers: resident, and without what is mapped from files or shared."""
-    used = [each.memory_info() for each in (psutil.Process(), *psutil.Process().children(recursive=True))]
-    return sum(each.rss for each in used) / 1e9, sum(each.rss - each.shared for each in used) / 1e9
-
-
 def fresh(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
@@ -180,11 +183,11 @@ def peak(device: torch.device) -> str:
     return f"{torch.cuda.max_memory_reserved(device) / 1e9:.2f}" if device.type == "cuda" else "-"
 
 
-def measured(make: Callable[[], Steps], device: torch.device, seconds: float) -> tuple[float, str, tuple[float, float]]:
-    """Images per second, peak GPU memory, host memory while it runs."""
+def measured(make: Callable[[], Steps], device: torch.device, seconds: float) -> tuple[float, str]:
+    """Images per second, and peak GPU memory."""
     fresh(device)
     steps = make()
-    found = rate(steps, device, seconds), peak(device), host()
+    found = rate(steps, device, seconds), peak(device)
     steps.close()  # type: ignore[attr-defined]
     return found
 
@@ -194,28 +197,33 @@ def train_row(backbone: str, batch: int, table: Table, rows: Rows, options: Opti
         torch.manual_seed(0)
         return KERNEL.Net(KERNEL.Recipe(backbone=backbone, weights="none"))
 
-    a, memory_a, host_a = measured(lambda: plain(net(), table, rows, batch, options, device), device, options.seconds)
+    def plainly(precision: torch.dtype) -> tuple[float, str]:
+        return measured(lambda: plain(net(), table, rows, batch, options, device, precision), device, options.seconds)
+
+    (float32, memory), (amp, _) = plainly(torch.float32), plainly(dtype(device, options.precision))
     made = []
 
-    def our_steps() -> Steps:
-        made.append(step_of(net(), rows, batch, 3e-5, device))
+    def our_steps(graph: bool) -> Steps:
+        made[:] = [step_of(net(), rows, batch, 3e-5, device, options.precision, graph)]
         return ours(*made[0], device)
 
-    b, memory_b, host_b = measured(our_steps, device, options.seconds)
+    eager, _ = measured(lambda: our_steps(False), device, options.seconds)
+    mine, own_memory = measured(lambda: our_steps(True), device, options.seconds)
     still = ceiling(*made[0], device)
-    c = rate(still, device, options.seconds)
+    most = rate(still, device, options.seconds)
     gathering = (len(label) for epoch in itertools.count() for _, label in made[0][1].loader.epoch((0, 0, 0, epoch)))
-    busy = f"{1000 * batch / c:.2f} | {launching(still, device):.2f} | {launching(gathering, device):.2f}"
-    memory = f"{memory_a} / {memory_b} | {host_a[0]:.2f} ({host_a[1]:.2f}) / {host_b[0]:.2f} ({host_b[1]:.2f})"
-    return f"| {backbone} | {batch} | {a:.0f} | {b:.0f} | {c:.0f} | {b / a:.1f} | {b / c:.2f} | {busy} | {memory} |"
+    busy = f"{1000 * batch / most:.2f} | {launching(still, device):.2f} | {launching(gathering, device):.2f}"
+    rates = " | ".join(f"{each:.0f}" for each in (float32, amp, eager, mine, most))
+    ratios = f"{mine / float32:.1f} | {mine / amp:.1f} | {mine / eager:.1f} | {mine / most:.2f}"
+    return f"| {backbone} | {batch} | {rates} | {ratios} | {busy} | {memory} / {own_memory} |"
 
 
 @torch.inference_mode()
-def seeing(net, rows: Rows, batch: int, device: torch.device) -> Steps:
+def seeing(net, rows: Rows, batch: int, device: torch.device, precision: torch.dtype) -> Steps:
     """Predicting one batch that already lies on the device."""
     pixels = next(loader.in_order(rows, batch)).to(device)
     while True:
-        with autocast(device, dtype(device)):
+        with autocast(device, precision):
             KERNEL.probs(net, pixels).float()
         yield len(pixels)
 
@@ -230,12 +238,12 @@ def predict_row(backbone: str, rows: Rows, options: Options, device: torch.devic
         .eval()
     )
     batch = loop.PREDICT_BATCH[device.type]
-    most = rate(seeing(net, rows, batch, device), device, options.seconds)
+    most = rate(seeing(net, rows, batch, device, dtype(device, options.precision)), device, options.seconds)
     number = batch * max(2, round(most * options.seconds / batch))
     many = rows.take(np.arange(number) % len(rows))
-    loop.predict(net, KERNEL.probs, many.take(np.arange(batch)))
+    loop.predict(net, KERNEL.probs, many.take(np.arange(batch)), precision=options.precision)
     start = time.perf_counter()
-    loop.predict(net, KERNEL.probs, many)
+    loop.predict(net, KERNEL.probs, many, precision=options.precision)
     found = number / (time.perf_counter() - start)
     return f"| {backbone} | {batch} | {found:.0f} | {most:.0f} | {found / most:.2f} | {peak(device)} |"
 
@@ -245,7 +253,7 @@ def curve(fast: bool, seed: int, rows: Rows, options: Options, device: torch.dev
     torch.manual_seed(seed)
     net, batch = KERNEL.Net(KERNEL.Recipe(backbone=options.backbones[0], weights="none")), options.batches[0]
     if fast:
-        learn, phase = step_of(net, rows, batch, options.lr, device)
+        learn, phase = step_of(net, rows, batch, options.lr, device, options.precision)
     else:
         net.to(device).train()
         (phase,) = KERNEL.plan(net, rows, KERNEL.Recipe(batch=batch, augment="none", workers=0))
@@ -285,14 +293,15 @@ def main(options: Options) -> None:
         os.environ["CACHE"] = f"{scratch}/cache"
         table, rows = drawn(options, Path(scratch) / "competition")
         height, width = Framing(CROP, options.scale).size
-        print(f"\n{name}, {os.cpu_count()} cores, torch {torch.__version__}, {height}x{width} pixels", flush=True)
+        computed = str(dtype(device, options.precision)).removeprefix("torch.")
+        print(f"\n{name}, {os.cpu_count()} cores, torch {torch.__version__}, {height}x{width} pixels, {computed}")
         print(f"an epoch of {len(rows)} images, {workers(options)} workers in the plain loop\n")
         print("Training; images per second, milliseconds of a step, GB:\n")
         print(
-            "| backbone | batch | plain | ours | ceiling | ours / plain | ours / ceiling | step ms | launching | gathering "
-            "| GPU, plain / ours | host (unmapped), plain / ours |"
+            "| backbone | batch | plain | autocast | eager | ours | ceiling | ours / plain | ours / autocast "
+            "| ours / eager | ours / ceiling | step ms | launching | gathering | GPU, plain / ours |"
         )
-        print("|---" * 12 + "|", flush=True)
+        print("|---" * 15 + "|", flush=True)
         for backbone, batch in itertools.product(options.backbones, options.batches):
             try:
                 print(train_row(backbone, batch, table, rows, options, device), flush=True)

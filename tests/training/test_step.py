@@ -250,9 +250,9 @@ def test_the_benchmark_runs_at_a_small_size(monkeypatch, tmp_path, capsys):
     gpu.main(gpu.Options(backbones=("test_efficientnet",), batches=(4,), **small))
     said = capsys.readouterr().out
     trained, predicted = (line.split(" | ") for line in said.splitlines() if line.startswith("| test_efficientnet"))
-    plain, ours, ceiling = map(float, trained[2:5])
-    assert min(plain, ours, ceiling, float(predicted[2])) > 0
-    assert float(trained[5]) == pytest.approx(ours / plain, abs=0.2)
+    plain, autocast, eager, ours, ceiling = map(float, trained[2:7])
+    assert min(plain, autocast, eager, ours, ceiling, float(predicted[2])) > 0
+    assert float(trained[7]) == pytest.approx(ours / plain, abs=0.2)
     curves = [list(map(float, line.split()[3:])) for line in said.splitlines() if " seed " in line]
     assert [len(each) for each in curves] == [10] * 4
     assert curves[0] == pytest.approx(curves[2], abs=0.05)  # on a CPU ours is float32 too; the memory order differs
