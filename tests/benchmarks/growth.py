@@ -118,7 +118,7 @@ def peak() -> float:
 def inputs(root: Path, number: int, times: bool, options: Options) -> dict[str, float]:
     """Everything before the net: `number` people in the folder, or repeated from it where `times`."""
     from core.images import store
-    from tests.benchmarks.inputs import held
+    from tests.benchmarks.measure import held
 
     table, read = timed(lambda: competition.load(root))
     opened, build = timed(lambda: store.open_store(table, Framing(CROP, options.scale)))
@@ -212,7 +212,7 @@ def shown(value: float) -> str:
 
 
 def main(options: Options) -> None:
-    from tests.benchmarks.inputs import machine
+    from tests.benchmarks.measure import machine
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "people"

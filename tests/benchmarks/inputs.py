@@ -1,19 +1,20 @@
-"""The input path beside the usual way, in one run: images per second, ratios and goals, as a markdown table.
+"""The input path beside others, in one run: images per second, ratios and goals, as markdown tables.
 
     make bench, or python -m tests.benchmarks.inputs --people 250
 
-Draws its own people, decodes them into the store, then lets the usual way (tests/benchmarks/usual.py) and ours take
-turns, so that whatever else the machine does hurts both alike. A rate is of whole epochs, the start of their workers
-included; a ratio is the median of the rounds' ratios. Processor time is that of all processes, and says the same of a
-busy machine as of a quiet one. Copies are those of v5's recipe: people of 58 and older, repeated up to the largest
-age group.
+Draws its own people, decodes them into the store, then lets ours, the usual way (tests/benchmarks/usual.py) and its
+peers (tests/benchmarks/peers.py) take turns, so that whatever else the machine does hurts all alike. A rate is of whole
+epochs, from the files or the store to batches on the device, the start of workers included; a ratio is the median of
+the rounds' ratios. Processor time is that of all processes, and says the same of a busy machine as of a quiet one.
+Copies are those of v5's recipe: people of 58 and older, repeated up to the largest age group. Ours and torchvision give
+uint8, the usual way and timm float32, normalised; one case has ours normalise too. Last comes which part of the
+processor time of an image is whose.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 import torch
 from tqdm import tqdm
 
@@ -30,9 +30,11 @@ from core.data import age_filter, competition, resample
 from core.data.table import Rows, Table
 from core.images import augment, decode, loader, store
 from core.images.decode import Framing
+from core.images.prefetch import prefetch
 from core.people import make
-from core.runs import provenance
-from tests.benchmarks import usual
+from core.training import device as devices
+from tests.benchmarks import breakdown, peers, usual
+from tests.benchmarks.measure import Memory, machine, rate
 
 SAMPLE = 300
 
@@ -44,87 +46,55 @@ class Options:
     data: str = ""  # a competition folder, drawn there if it is not there; empty: drawn, measured and removed
     people: flags.Count = 250  # how many to draw
     batch: flags.Count = 16  # the recipes'
-    workers: flags.Count = 2  # processes, of either way
-    rounds: flags.Count = 3  # in which both ways take turns
+    workers: flags.Count = 2  # processes, of each way
+    rounds: flags.Count = 3  # in which all ways take turns
     seconds: flags.Positive = 1.0  # that a round's epochs take at least
+    device: str = "auto"  # where batches end: auto, cpu, cuda, cuda:1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """Two ways of making the same epoch: `ours(number)` and `theirs()` yield batches of images."""
+    """The same epoch by several ways: `ours(number)`, and each of `others` by name, yield batches of images.
+
+    `augmented`: our loader without workers, for the breakdown; None where nothing is augmented.
+    """
 
     name: str
-    goal: float | None
+    goal: float | None  # of the ratio to the usual way
     ours: Callable[[int], Iterator[torch.Tensor]]
-    theirs: Callable[[], Iterator[torch.Tensor]]
+    others: dict[str, Callable[[], Iterator[torch.Tensor]]]
+    augmented: loader.Loader | None = None
 
 
-def cases(train: Rows, root: Path, options: Options) -> list[Case]:
+def cases(train: Rows, root: Path, options: Options, device: torch.device) -> list[Case]:
     """Plain rows as uint8 and as float32, the real mix, and all rows augmented."""
     plain = resample.repeat(train, "none")
     mix = resample.repeat(age_filter.apply(train, old=58), "elderly")
 
-    def ours(rows: Rows, who: augment.Augmented) -> Callable[[int], Iterator[torch.Tensor]]:
-        batches = loader.Loader(rows, options.batch, augment.FINAL_RECIPE, who, options.workers)
-        return lambda number: (made for made, _ in batches.epoch((0, 0, 0, number)))
+    def of(name: str, goal: float, rows: Rows, who: augment.Augmented) -> Case:
+        ours, alone = (
+            loader.Loader(rows, options.batch, augment.FINAL_RECIPE, who, number) for number in (options.workers, 0)
+        )
+        files, labels = [str(root / file) for file in rows.column("file")], rows.column("label")
+        return Case(
+            name,
+            goal,
+            lambda number: (made for made, _ in prefetch(ours.epoch((0, 0, 0, number)), device)),
+            peers.ways(files, labels, ours.row_is_augmented, options.batch, options.workers, device),
+            alone if who != "none" else None,
+        )
 
-    def theirs(rows: Rows, augmented: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
-        files = [str(root / file) for file in rows.column("file")]
-        loader = usual.loader(usual.Usual(files, rows.column("label"), augmented), options.batch, options.workers)
-        return lambda: (made for made, _ in loader)
-
-    mean, std = (255 * torch.tensor(values).view(1, 3, 1, 1) for values in (usual.MEAN, usual.STD))
-    as_uint8, usually = ours(plain, "none"), theirs(plain, np.zeros(len(plain), bool))
+    mean, std = (255 * torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (usual.MEAN, usual.STD))
     share = mix.column("copy").mean()
-    return [
-        Case("no row augmented, uint8", 40, as_uint8, usually),
-        Case(
-            "no row augmented, normalised",
-            None,
-            lambda number: (made.float().sub_(mean).div_(std) for made in as_uint8(number)),
-            usually,
-        ),
-        Case(f"the real mix, {share:.0%} augmented", 5, ours(mix, "copies"), theirs(mix, mix.column("copy"))),
-        Case("every row augmented", 3, ours(plain, "all"), theirs(plain, np.ones(len(plain), bool))),
-    ]
-
-
-def rate(epoch: Callable[[], Iterator[torch.Tensor]], seconds: float) -> tuple[float, float]:
-    """(images per second, processor milliseconds per image) over as many whole epochs as `seconds` take."""
-    start, before, seen = time.perf_counter(), sum(os.times()[:4]), 0
-    while time.perf_counter() - start < seconds:
-        seen += sum(len(made) for made in epoch())
-    return seen / (time.perf_counter() - start), 1e3 * (sum(os.times()[:4]) - before) / seen
-
-
-class Memory(threading.Thread):
-    """The most memory, in bytes, that this process and its workers held: shared pages once, mapped files not at all."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak, self.stop = 0, threading.Event()
-
-    def __enter__(self) -> Memory:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.join()
-
-    def run(self) -> None:
-        me = psutil.Process()
-        while not self.stop.wait(0.1):
-            self.peak = max(self.peak, sum(held(each.pid) for each in (me, *me.children(recursive=True))))
-
-
-def held(process: int) -> int:
-    """Bytes of a process that are no file's: its proportional share of anonymous and of shared memory."""
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon", "Pss_Shmem")))
+    as_uint8 = of("no row augmented, uint8", 40, plain, "none")
+    normalised = Case(
+        "no row augmented, normalised",
+        None,
+        lambda number: (made.float().sub_(mean).div_(std) for made in as_uint8.ours(number)),
+        {name: as_uint8.others[name] for name in ("usual", "timm")},
+    )
+    real = of(f"the real mix, {share:.0%} augmented", 10, mix, "copies")
+    return [as_uint8, normalised, real, of("every row augmented", 4, plain, "all")]
 
 
 def decoding(table: Table) -> tuple[store.Store, str]:
@@ -151,51 +121,58 @@ def decoding(table: Table) -> tuple[store.Store, str]:
 
 
 def measured(case: Case, options: Options, number: int) -> np.ndarray:
-    """((rate, processor time) of the usual way, of ours), one after the other in round `number`."""
+    """(rate, processor time) of ours and of each other way, one after the other in round `number`."""
     numbers = iter(range(1000 * number, 1000 * (number + 1)))
-    theirs = rate(case.theirs, options.seconds)
-    return np.array([theirs, rate(lambda: case.ours(next(numbers)), options.seconds)])
+    ways = [lambda: case.ours(next(numbers)), *case.others.values()]
+    return np.array([rate(way, options.seconds) for way in ways])
 
 
 def table_of(found: dict[Case, list[np.ndarray]]) -> Iterator[str]:
-    yield "| rows | usual, images/s | ours, images/s | ratio (rounds) | goal | | processor ms/image, usual | ours | ratio |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield (
+        "| rows | beside | theirs, images/s | ours, images/s | ratio (rounds) | goal | "
+        "| processor ms/image, theirs | ours | ratio |"
+    )
+    yield "|---" * 10 + "|"
     for case, rounds in found.items():
-        ratios = [ours[0] / theirs[0] for theirs, ours in rounds]
-        (theirs, their_time), (ours, our_time) = np.median(rounds, 0)
-        ratio = float(np.median(ratios))
-        said = "" if case.goal is None else "met" if ratio >= case.goal else "missed"
-        yield (
-            f"| {case.name} | {theirs:,.0f} | {ours:,.0f} | {ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f}) "
-            f"| {case.goal or ''} | {said} | {their_time:.2f} | {our_time:.2f} | {their_time / our_time:.1f} |"
-        )
+        (ours, our_time), *medians = np.median(rounds, 0)
+        for at, (name, (theirs, their_time)) in enumerate(zip(case.others, medians, strict=True), 1):
+            ratios = [each[0, 0] / each[at, 0] for each in rounds]
+            ratio = float(np.median(ratios))
+            goal = case.goal if name == "usual" else None
+            said = "" if goal is None else "met" if ratio >= goal else "missed"
+            yield (
+                f"| {case.name} | {name} | {theirs:,.0f} | {ours:,.0f} | {ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f}) "
+                f"| {goal or ''} | {said} | {their_time:.2f} | {our_time:.2f} | {their_time / our_time:.1f} |"
+            )
 
 
-def machine() -> str:
-    """Processor, cores, how busy it is, and the versions that matter."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    versions = provenance.versions()
-    named = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "albumentations", "numpy"))
-    return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {named}, opencv {cv2.__version__}"
+def parts_of(found: dict[Case, list[np.ndarray]]) -> Iterator[str]:
+    """The breakdown of the cases that augment, whose second way is the usual one."""
+    columns = {}
+    for case, rounds in found.items():
+        if case.augmented and case.goal:
+            (_, ours), (_, usually), *_ = 1e3 * np.median(rounds, 0)
+            columns[case.name] = (case.augmented, ours, usually, case.goal)
+    return breakdown.table_of(columns)
 
 
-def warmed(case: Case) -> tuple[int, int]:
+def warmed(case: Case) -> np.ndarray:
     """The most memory that the usual way and ours hold over their first batches, which also warm caches up."""
     peaks = []
-    for epoch in (case.theirs, lambda: case.ours(0)):
+    for epoch in (case.others["usual"], lambda: case.ours(0)):
         with Memory() as memory:
             for _ in zip(range(20), epoch(), strict=False):
                 pass
             time.sleep(0.2)
         peaks.append(memory.peak)
-    return peaks[0], peaks[1]
+    return np.array(peaks)
 
 
 def bench(root: Path, options: Options) -> None:
+    device = torch.device(devices.find(options.device))
     table = competition.load(root)
     store, line = decoding(table)
-    made = cases(table.opened(store).train, root, options)
+    made = cases(table.opened(store).train, root, options, device)
     usually, ours = np.max([warmed(case) for case in made], 0) / 1e6
     found: dict[Case, list[np.ndarray]] = {case: [] for case in made}
     with tqdm(total=options.rounds * len(made), desc="rounds", disable=None, leave=False) as bar:
@@ -203,10 +180,10 @@ def bench(root: Path, options: Options) -> None:
             for case in made:
                 found[case].append(measured(case, options, number))
                 bar.update()
-    print(*table_of(found), sep="\n")
+    print(*table_of(found), "", *parts_of(found), sep="\n")
     print(f"\n{line}")
     print(f"Most memory with workers, the mapped store apart: usual {usually:.0f} MB, ours {ours:.0f} MB.")
-    print(f"{machine()}.")
+    print(f"{machine()}; batches end on {device}.")
 
 
 def main(options: Options) -> None:

@@ -13,32 +13,30 @@ CROP = (360, 200)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Usual(torch.utils.data.Dataset):
-    """Item k: (image float32 (3, 360, 200), label), of the file k; augmented where `augmented` is true.
+def transforms(augmented: bool, normalise: bool = True) -> albumentations.Compose:
+    """RGB uint8 (h, w, 3) -> tensor (3, 360, 200): float32, or without `normalise` what is left then, uint8."""
+    drawn = [
+        albumentations.RandomBrightnessContrast(0.2, 0.2),
+        albumentations.HorizontalFlip(),
+        albumentations.CLAHE((1, 4), (8, 8)),
+        albumentations.Affine(
+            translate_percent=(-0.06, 0.06),
+            scale=(0.9, 1.1),
+            rotate=(-20, 20),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.5,
+        ),
+    ]
+    last = [*([albumentations.Normalize(MEAN, STD)] if normalise else []), ToTensorV2()]
+    return albumentations.Compose([albumentations.CenterCrop(*CROP), *(drawn if augmented else []), *last])
 
-    With `normalise` false the image is what is left when Normalize is: uint8.
-    """
+
+class Usual(torch.utils.data.Dataset):
+    """Item k: (image, label) of the file k; the image as `transforms` gives it, augmented where `augmented` is true."""
 
     def __init__(self, files: list[str], labels: np.ndarray, augmented: np.ndarray, normalise: bool = True):
         self.files, self.labels, self.augmented = files, labels, augmented
-        last = [*([albumentations.Normalize(MEAN, STD)] if normalise else []), ToTensorV2()]
-        self.plain = albumentations.Compose([albumentations.CenterCrop(*CROP), *last])
-        self.drawn = albumentations.Compose(
-            [
-                albumentations.CenterCrop(*CROP),
-                albumentations.RandomBrightnessContrast(0.2, 0.2),
-                albumentations.HorizontalFlip(),
-                albumentations.CLAHE((1, 4), (8, 8)),
-                albumentations.Affine(
-                    translate_percent=(-0.06, 0.06),
-                    scale=(0.9, 1.1),
-                    rotate=(-20, 20),
-                    border_mode=cv2.BORDER_REFLECT_101,
-                    p=0.5,
-                ),
-                *last,
-            ]
-        )
+        self.plain, self.drawn = (transforms(way, normalise) for way in (False, True))
 
     def __len__(self) -> int:
         return len(self.files)

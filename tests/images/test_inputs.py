@@ -15,7 +15,10 @@ from core.data import competition, resample
 from core.images import augment, loader, store
 from core.images.decode import Framing
 from core.nets import backbones
-from tests.benchmarks import usual
+from core.people import make
+from tests.benchmarks import inputs, peers, usual
+
+pytestmark = pytest.mark.filterwarnings("ignore:The image decoding")  # torchvision's, to be replaced by TorchCodec's
 
 
 @pytest.fixture
@@ -78,6 +81,60 @@ def test_normalised_they_are_the_usual_tensors(mixed):
     sums = [way.double().sum((1, 2, 3)).argsort() for way in (made, theirs[0])]
     torch.testing.assert_close(made[sums[0]], theirs[0][sums[1]], rtol=1e-5, atol=1e-6)
     assert torch.equal(ours[1][sums[0]], theirs[1][sums[1]])
+
+
+@pytest.fixture
+def few(data_dir):
+    """(files, labels) of a few training rows."""
+    rows = competition.load(data_dir).train.take(np.arange(8))
+    return [str(data_dir / file) for file in rows.column("file")], rows.column("label")
+
+
+def by_sum(epoch):
+    """Images and labels in an order that a shuffle does not change."""
+    images, labels = (torch.cat(part) for part in zip(*epoch, strict=True))
+    order = images.double().sum((1, 2, 3)).argsort()
+    return images[order], labels[order]
+
+
+def test_the_peers_give_the_usual_images(few):
+    """Within a grey level: other decoders round otherwise."""
+    plain, cpu = np.zeros(8, bool), torch.device("cpu")
+    for peer, normalised in ((peers.timm_way, True), (peers.torchvision_way, False), (peers.on_device, False)):
+        images, labels = by_sum(usual.loader(usual.Usual(*few, plain, normalised), 4, 0))
+        theirs, their_labels = by_sum(peer(*few, plain, 4, 0, cpu)())
+        assert theirs.dtype == images.dtype
+        torch.testing.assert_close(theirs.float(), images.float(), rtol=0, atol=0.02 if normalised else 1)
+        assert torch.equal(their_labels, labels)
+
+
+@pytest.mark.parametrize("peer", [peers.timm_way, peers.torchvision_way, peers.on_device])
+def test_the_peers_augment_what_they_are_told_to(few, peer):
+    torch.manual_seed(0)
+    cpu, way = torch.device("cpu"), np.arange(8) < 4
+    plain = {image.numpy().tobytes() for images, _ in peer(*few, ~way & way, 4, 0, cpu)() for image in images}
+    seen = [image.numpy().tobytes() in plain for images, _ in peer(*few, way, 4, 0, cpu)() for image in images]
+    assert 4 <= sum(seen) < 8
+
+
+def test_the_benchmark_runs_at_a_small_size(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CACHE", "")
+    make.draw_competition(make.Options(out=str(tmp_path / "few"), people=4, eval_people=1, elderly=0.4))
+    small = {"data": str(tmp_path / "few"), "batch": 4, "workers": 1, "rounds": 1, "seconds": 0.01, "device": "cpu"}
+    inputs.main(inputs.Options(**small))
+    rates, parts = (
+        [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+        for text in capsys.readouterr().out.split("\n\n")[:2]
+    )
+    assert [line[1] for line in rates[1:]] == [
+        *("usual", "timm", "torchvision v2"),
+        *("usual", "timm"),
+        *("usual", "timm", "torchvision v2") * 2,
+    ]
+    assert all(float(line[at].replace(",", "")) > 0 for line in rates[1:] for at in (2, 3))
+    for at in (1, 2):
+        *each, whole, _ = (float(line[at].removesuffix(" |").split()[0]) for line in parts[1:])
+        assert sum(each) == pytest.approx(whole, abs=5)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
