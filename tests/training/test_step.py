@@ -256,3 +256,21 @@ def test_the_benchmark_runs_at_a_small_size(monkeypatch, tmp_path, capsys):
     curves = [list(map(float, line.split()[3:])) for line in said.splitlines() if " seed " in line]
     assert [len(each) for each in curves] == [10] * 4
     assert curves[0] == pytest.approx(curves[2], abs=0.05)  # on a CPU ours is float32 too; the memory order differs
+
+
+def test_the_benchmark_of_a_cpu_runs_at_a_small_size(monkeypatch, capsys):
+    from tests.benchmarks import cpu_step
+
+    def no_compiler(_):
+        raise RuntimeError("no C++ compiler\nand more")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    for name in ("CACHE", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, "")
+    small = {"backbone": "test_efficientnet", "batch": 4, "scales": (0.15,), "seconds": 0.05, "rounds": 1}
+    cpu_step.main(cpu_step.Options(**small))
+    *lines, compiled = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 54x30")]
+    assert len(lines) == len(cpu_step.WAYS) - 1
+    assert all(float(line.split(" | ")[2]) > 0 for line in lines)
+    assert float(lines[0].split(" | ")[3].split()[0]) == 1
+    assert "cannot run here: no C++ compiler |" in compiled
