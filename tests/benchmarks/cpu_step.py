@@ -1,6 +1,6 @@
 """v5's training step on a CPU in several ways: images per second, ratios and what each costs to start, as a table.
 
-    python -m tests.benchmarks.cpu_step                                                       5 minutes on two cores
+    python -m tests.benchmarks.cpu_step
     python -m tests.benchmarks.cpu_step --backbone test_efficientnet --scales 0.15 --rounds 1 --seconds 0.2
 
 Ours is the step of core/training/step.py with v5's net in channels_last memory, float32, on all threads. Each other way
@@ -134,6 +134,7 @@ def rate(learn: Callable[[], None], way: Way, options: Options) -> float:
 def table_of(rows: Rows, options: Options) -> Iterator[str]:
     """The lines of one scale."""
     made, why = {}, {}
+    step_of(Way(), rows, options)()  # libraries load here, and not within the first start
     for name, way in WAYS.items():
         try:
             made[name] = started(way, rows, options)
