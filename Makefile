@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu sweep compare clean
+.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -63,13 +63,16 @@ augmentations: $(VENV)/made  ## draw what each augmentation does to one face: do
 	test -d data/demo || $(DRAW)
 	$(PY) -m core.reports.gallery augmentations data/demo docs/augmentations.jpg
 
-bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (3 minutes on two cores)
+bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.inputs
 
 growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.growth
 bench-gpu: $(VENV)/made  ## measure training and predicting on one GPU against the usual loop: make bench-gpu [FLAGS="--batches 16"]
 	$(PY) tests/benchmarks/gpu.py $(FLAGS)
+
+gpu-day: $(VENV)/made  ## all that needs a GPU, in two visits of 20 minutes: make gpu-day [FLAGS="--visit 1"]
+	$(PY) tests/benchmarks/gpu_day.py --out gpu_day $(FLAGS)
 
 clean:  ## remove what can be made again: the environment, the decoded stores and the demo
 	rm -rf $(VENV) .cache data/demo runs/demo *.egg-info

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from core.images.decode import Framing
-from core.training.kernel import load
-
-# one thread each: two test processes with two threads each would fight over two cores
+# one thread each, before torch is loaded: two test processes with two threads each would fight over two cores
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from core import recipe
 from core.data import age_filter, competition, resample
 from core.data.table import Rows
 from core.images import store
+from core.images.decode import Framing
 from core.launch import crossval
 from core.people import make
 from core.runs import reader
+from core.training.kernel import load
 
 PROJECT = Path(__file__).resolve().parents[1]
 KERNELS = sorted(PROJECT.glob("kernels/*/run.py"))

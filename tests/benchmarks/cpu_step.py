@@ -33,7 +33,6 @@ from core.people import make
 from core.refusal import first_line
 from core.training import step
 from core.training.kernel import load
-from core.training.phase import Forward
 from tests.benchmarks.measure import machine
 
 KERNEL = load(Path(__file__).resolve().parents[2] / "kernels/v5_multitask/run.py")
@@ -59,7 +58,7 @@ class Way:
 
     memory: torch.memory_format = torch.channels_last
     threads: int | None = None  # None: all
-    bfloat16: bool = False
+    dtype: torch.dtype = torch.float32
     compiled: bool = False
 
 
@@ -67,7 +66,7 @@ WAYS = {
     "ours: channels_last, all threads, float32": Way(),
     "NCHW memory": Way(memory=torch.contiguous_format),
     "1 thread": Way(threads=1),
-    "bfloat16 autocast": Way(bfloat16=True),
+    "bfloat16 autocast": Way(dtype=torch.bfloat16),
     "torch.compile": Way(compiled=True),
 }
 
@@ -86,24 +85,11 @@ def step_of(way: Way, rows: Rows, options: Options) -> Callable[[], None]:
     net = KERNEL.Net(KERNEL.Recipe(backbone=options.backbone, weights="none")).to(memory_format=way.memory).train()
     asked = KERNEL.Recipe(batch=options.batch, augment="none", schedule="none", workers=0)
     (phase,) = KERNEL.plan(net, rows, asked)
-    forward: Forward = torch.compile(net) if way.compiled else net
-    if way.bfloat16:
-        forward = in_bfloat16(forward)
-    learn = step.make(net, replace(phase, forward=forward), phase.optimizer(phase.parameters), CPU)
+    phase = replace(phase, forward=torch.compile(net) if way.compiled else net)
+    learn = step.make(net, phase, phase.optimizer(phase.parameters), CPU, way.dtype)
     images, labels = next(phase.loader.epoch((0, 0, 0, 0)))
     images = images.contiguous(memory_format=way.memory)
     return lambda: learn(images, labels)
-
-
-def in_bfloat16(forward: Forward) -> Forward:
-    """The forward where autocast chooses bfloat16; the loss is taken in float32."""
-
-    def cast(images: torch.Tensor) -> list[torch.Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
-            outputs = forward(images)
-        return [each.float() for each in outputs]
-
-    return cast
 
 
 def started(way: Way, rows: Rows, options: Options) -> tuple[Callable[[], None], float, float]:

@@ -8,7 +8,7 @@ on_device    workers decode and crop alone; v2's transforms run on whole batches
 
 v2 lacks two of the augmentations. RandomEqualize stands for CLAHE: one histogram for each channel, where CLAHE has one
 for each tile. What RandomAffine moves in is black and not reflected, by fill=None, which saves it a mask. On a whole
-batch v2 draws once: all its images are turned alike, which is less work than a draw for each. All three make it faster.
+batch v2 draws once: all its images are turned alike, which is less work than a draw for each.
 """
 
 from collections.abc import Callable, Iterator
