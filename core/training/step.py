@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
 from core.refusal import first_line
@@ -24,11 +25,8 @@ from core.training.phase import Outputs, Phase
 WARM_UP = 3
 
 
-def make(
-    net: nn.Module, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype
-) -> Step:
-    """The step of `phase`, whose parameters are among those of `net`, computed in `dtype`, as fast as this device
-    allows.
+def make(net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype) -> Step:
+    """The step of `phase`, whose parameters are among those of `net`, in `dtype`, as fast as this device allows.
 
     `net` is in training mode, and neither its weights, its buffers nor any random number are touched.
     """
@@ -65,7 +63,7 @@ class Scaler(torch.amp.GradScaler):
 class Step:
     """A batch through the phase, operation by operation."""
 
-    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype):
+    def __init__(self, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype):
         self.phase, self.optimizer, self.device, self.dtype = phase, optimizer, device, dtype
         self.total, self.scaler = torch.zeros((), device=device), Scaler(device, dtype)
 
@@ -112,14 +110,7 @@ class _Captured(Step):
     #: False from a failed capture on: before torch 2.12 it spoils all later ones of the process.
     possible = True
 
-    def __init__(
-        self,
-        net: nn.Module,
-        phase: Phase,
-        optimizer: torch.optim.Optimizer,
-        device: torch.device,
-        dtype: torch.dtype,
-    ):
+    def __init__(self, net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype):
         super().__init__(phase, optimizer, device, dtype)
         batch, size = phase.loader.batch, phase.loader.rows.opened_store.size
         self.images = torch.zeros((batch, *size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
@@ -161,7 +152,7 @@ class _InRanks(Step):
     """Each rank has its share of the batch. The loss is that of the whole batch, since a weighted mean is not the mean
     of its parts' means; the gradients of the ranks' parts of it are added up as they are made."""
 
-    def __init__(self, phase: Phase, optimizer: torch.optim.Optimizer, device: torch.device, dtype: torch.dtype):
+    def __init__(self, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype):
         super().__init__(phase, optimizer, device, dtype)
         # a static graph allows a net with weights that never get a gradient, at no cost per step
         self.shared = nn.parallel.DistributedDataParallel(
