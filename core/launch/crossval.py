@@ -44,11 +44,11 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) ->
     with writer.open_run(path, name, recipe) as run:
         table = fold.prepared(recipe)
         machine = device.machine(recipe.device, recipe.precision, recipe.cluster, recipe.jobs)
-        where = f"training on {machine['device']} in {machine['precision']}"
-        for note in (*table.notes, *filter(None, [device.unused_gpu()]), where):
+        for note in (*table.notes, *filter(None, [device.unused_gpu()])):
             print(note, file=sys.stderr)
         preflight.check_net(kernel.load(path), recipe, table.test.opened_store.size, run.folder)
         run.begin(table)
+        print(f"training on {machine['device']} in {machine['precision']}", file=sys.stderr)
         try:
             _train_folds(run, recipe, shown_by_parent)
         except Refusal:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import lr_scheduler
 
 from core import score
 from core.data.table import Rows
@@ -72,17 +73,10 @@ def _train(
     watch: tuple[Probs[Net], Rows] | None,
     progress: Progress | NoProgress,
 ) -> None:
-    device = torch.device(run.device)
     net.train()
     with _memory(_smaller(phase.loader.batch)):
-        optimizer = phase.optimizer(phase.parameters)
-        schedule = phase.schedule(optimizer)
-        if state:
-            optim.load_state(optimizer, state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-        learn = step.make(net, phase, optimizer, device, dtype(device, run.precision))
-        if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
-            learn.scaler.load_state_dict(state["scaler"])
+        learn, schedule = _resumed(net, phase, run, state)
+    optimizer = learn.optimizer
     for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
         lr = optimizer.param_groups[0]["lr"]
         start = time.perf_counter()
@@ -105,6 +99,21 @@ def _train(
         progress.epoch(phase, row)
         if ranks.is_first():
             checkpoint.save(run.folder, net, optimizer, schedule, learn.scaler, number, epoch)
+
+
+def _resumed(
+    net: nn.Module, phase: Phase, run: FoldRun, state: Checkpoint | None
+) -> tuple[step.Step, lr_scheduler.LRScheduler]:
+    """The phase's step and its schedule, as `state` left them."""
+    device, optimizer = torch.device(run.device), phase.optimizer(phase.parameters)
+    schedule = phase.schedule(optimizer)
+    if state:
+        optim.load_state(optimizer, state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+    learn = step.make(net, phase, optimizer, device, dtype(device, run.precision))
+    if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
+        learn.scaler.load_state_dict(state["scaler"])
+    return learn, schedule
 
 
 def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None, precision: str) -> tuple[float, float] | tuple[None, None]:

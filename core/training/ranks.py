@@ -4,6 +4,7 @@ Rank 0 owns the run: it alone locks, writes and prints. The others train the fol
 share of every batch, and end when it ends.
 """
 
+import importlib
 import itertools
 import json
 import os
@@ -19,7 +20,6 @@ from torch import distributed
 #: How long a rank waits for another that is alive; one that dies is noticed by torchrun, which ends them all.
 PATIENCE = timedelta(hours=6)
 _board: list[distributed.Store] = []
-_gradients: list[distributed.ProcessGroup] = []
 
 
 @contextmanager
@@ -28,6 +28,9 @@ def process_group() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    # what an optimizer's first step loads would keep the group and its threads until Python is gone, if it came later;
+    # a thread of gloo's that still holds a tensor then aborts the process (github.com/pytorch/pytorch/pull/179291)
+    importlib.import_module("torch._dynamo")
     store, rank, world = next(distributed.rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     apart = distributed.PrefixStore("ranks", store)
@@ -35,12 +38,8 @@ def process_group() -> Iterator[None]:
     distributed.init_process_group(backend, store=apart, rank=rank, world_size=world, timeout=PATIENCE)
     sys.excepthook = hook  # the one that takes its place swallows a refusal's line
     _board.append(distributed.PrefixStore("tasks", store))
-    group = distributed.new_group(timeout=PATIENCE)
-    assert isinstance(group, distributed.ProcessGroup)  # a rank that stands outside would have a number
-    _gradients.append(group)
     yield
     _board.clear()
-    _gradients.clear()
     distributed.destroy_process_group()  # not after an error: it would wait for ranks that wait for this one
 
 
@@ -65,16 +64,6 @@ def local() -> int:
 
 def share() -> tuple[int, int]:
     return rank(), world()
-
-
-def gradients() -> distributed.ProcessGroup:
-    """The group in which gradients are averaged, apart from all else that ranks send each other.
-
-    DistributedDataParallel keeps its group, and the group's threads, until Python is gone. A thread of gloo's that
-    still holds one of our tensors then aborts the process, after all is done (github.com/pytorch/pytorch/pull/179291).
-    One that is alive when the ranks part would keep the other group too, so a step must not outlive its fold.
-    """
-    return _gradients[0]
 
 
 class FoldTask(TypedDict):
@@ -127,10 +116,22 @@ def gather(part: torch.Tensor, number: int) -> torch.Tensor:
 
 def whole_batch(part: torch.Tensor) -> torch.Tensor:
     """(world * b, ...): the parts (b, ...) of all ranks in order; gradients flow through this rank's own alone."""
+    if world() == 1:
+        return part
     parts = [torch.empty_like(part) for _ in range(world())]
     distributed.all_gather(parts, part.detach().contiguous())
     parts[rank()] = part
     return torch.cat(parts)
+
+
+def add_up(gradients: list[torch.Tensor]) -> None:
+    """Replace each by its sum over the ranks, all in one message."""
+    if world() == 1:
+        return
+    flat = torch.cat([each.flatten() for each in gradients])
+    distributed.all_reduce(flat)
+    for each, part in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+        each.copy_(part.view_as(each))
 
 
 def rows(number: int) -> slice:

@@ -1,7 +1,7 @@
 """The training step of a phase: forward, loss, backward, optimizer. Nothing is read back from the device.
 
 On one GPU all but the optimizer is captured once per phase as a CUDA graph and replayed for each batch: at batch 16
-a small network waits for the launches of its kernels otherwise. Under torchrun the ranks average their gradients.
+a small network waits for the launches of its kernels otherwise. Under torchrun the ranks add up their gradients.
 In float16 the loss is scaled, and a step whose gradients overflow is skipped.
 """
 
@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map
 from core.refusal import first_line
 from core.training import ranks
 from core.training.device import autocast
-from core.training.phase import Outputs, Phase
+from core.training.phase import Phase
 
 #: Batches before a capture: libraries load, cuDNN picks its algorithms, workspaces are made.
 WARM_UP = 3
@@ -30,9 +30,7 @@ def make(net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.devic
 
     `net` is in training mode, and neither its weights, its buffers nor any random number are touched.
     """
-    if ranks.world() > 1:
-        return _InRanks(phase, optimizer, device, dtype)
-    if device.type == "cuda" and _Captured.possible:
+    if device.type == "cuda" and ranks.world() == 1 and _Captured.possible:
         try:
             return _Captured(net, phase, optimizer, device, dtype)
         except torch.OutOfMemoryError:
@@ -88,16 +86,16 @@ class Step:
     def _learn(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         with autocast(self.device, self.dtype, cached=False):
             loss = self._loss(images, labels)
-        self._backward(loss)
+        self.scaler.scale(loss).backward()
         self.total += loss.detach()
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.phase.loss(self.phase.forward(images), labels)
-
-    def _backward(self, loss: torch.Tensor) -> None:
-        self.scaler.scale(loss).backward()
+        """Of the whole batch, where each rank has a share: a weighted mean is not the mean of the shares' means."""
+        outputs = tree_map(ranks.whole_batch, self.phase.forward(images))
+        return self.phase.loss(outputs, ranks.whole_batch(labels))
 
     def _move(self) -> None:
+        ranks.add_up([weight.grad for weight in self.phase.parameters if weight.grad is not None])
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -146,38 +144,6 @@ class _Captured(Step):
         self.labels.copy_(labels)
         self.graph.replay()
         self._move()
-
-
-class _InRanks(Step):
-    """Each rank has its share of the batch. The loss is that of the whole batch, since a weighted mean is not the mean
-    of its parts' means; the gradients of the ranks' parts of it are added up as they are made."""
-
-    def __init__(self, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype):
-        super().__init__(phase, optimizer, device, dtype)
-        # a static graph allows a net with weights that never get a gradient, at no cost per step
-        self.shared = nn.parallel.DistributedDataParallel(
-            _Forward(phase), process_group=ranks.gradients(), static_graph=True, gradient_as_bucket_view=True
-        )
-
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        outputs = tree_map(ranks.whole_batch, self.shared(images))
-        return self.phase.loss(outputs, ranks.whole_batch(labels))
-
-    def _backward(self, loss: torch.Tensor) -> None:
-        super()._backward(loss * ranks.world())  # DistributedDataParallel takes the mean where the sum is meant
-
-
-class _Forward(nn.Module):
-    """The phase's forward as a module over the phase's parameters, which are what the ranks must agree on. It has no
-    buffers, so each rank's batch statistics are its own until the epoch ends."""
-
-    def __init__(self, phase: Phase):
-        super().__init__()
-        self.weights = nn.ParameterList(phase.parameters)
-        self.of = lambda images: phase.forward(images)
-
-    def forward(self, images: torch.Tensor) -> Outputs:
-        return self.of(images)
 
 
 @contextmanager

@@ -49,6 +49,7 @@ def test_a_run_holds_what_it_promises(train, data_dir):
             "accuracy",
             "seconds",
             "images_per_second",
+            "skipped",
         }
     assert run.manifest["scores"]["people"] == 24
     assert run.manifest["classes"][8] == "wrong male 60+"
