@@ -246,7 +246,7 @@ def test_the_benchmark_runs_at_a_small_size(monkeypatch, tmp_path, capsys):
     from tests.benchmarks import gpu
 
     monkeypatch.setenv("CACHE", str(tmp_path))
-    small = {"people": 7, "rows": 64, "scale": 0.15, "seconds": 0.2, "curve": 20, "workers": 1, "device": "cpu"}
+    small = {"people": 7, "rows": 64, "scale": 0.15, "seconds": 0.05, "curve": 10, "workers": 1, "device": "cpu"}
     gpu.main(gpu.Options(backbones=("test_efficientnet",), batches=(4,), **small))
     said = capsys.readouterr().out
     trained, predicted = (line.split(" | ") for line in said.splitlines() if line.startswith("| test_efficientnet"))
