@@ -3,47 +3,55 @@
 Finished folds are skipped by launch/crossval.py; that the run is the same is seen by `RunWriter.begin`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from core import disk
 from core.nets.optim import State
+from core.training.step import Step
 
 
-class Checkpoint(TypedDict):
-    """All that is needed to resume after this epoch of this phase."""
+class LearnerState(TypedDict):
+    """What torch gives of a phase's optimizer, schedule and gradient scaler."""
 
-    net: State
     optimizer: State
     schedule: State
     scaler: State
-    phase: int
-    epoch: int
 
 
-def save(
-    folder: Path,
-    net: nn.Module,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-    scaler: torch.amp.GradScaler,
-    phase: int,
-    epoch: int,
-) -> None:
-    """All that is needed to resume after this epoch of this phase."""
-    state: Checkpoint = {
-        "net": net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "scaler": scaler.state_dict(),
-        "phase": phase,
-        "epoch": epoch,
-    }
+class Checkpoint(TypedDict):
+    """All that is needed to resume after so many rounds; learners: of the phases that have begun and not ended."""
+
+    net: State
+    learners: dict[int, LearnerState]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A phase while it is trained: its step, which has the optimizer, and its schedule."""
+
+    step: Step
+    schedule: LRScheduler
+
+    def state(self) -> LearnerState:
+        optimizer, scaler = self.step.optimizer, self.step.scaler
+        return {
+            "optimizer": optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": scaler.state_dict(),
+        }
+
+
+def save(folder: Path, net: nn.Module, learners: dict[int, Learner], rounds: int) -> None:
+    """All that is needed to resume after so many rounds."""
+    states = {number: learner.state() for number, learner in learners.items()}
+    state: Checkpoint = {"net": net.state_dict(), "learners": states, "rounds": rounds}
     disk.write(folder / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
 
 

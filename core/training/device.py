@@ -1,5 +1,7 @@
 """What a fold trains on: the device, the precision there, and what run.json keeps of the machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -83,3 +85,16 @@ def unused_gpu() -> str:
     if torch.cuda.is_available() or not Path("/proc/driver/nvidia/version").is_file():
         return ""
     return f"this machine has an NVIDIA driver, but torch {torch.__version__} finds no GPU that it can use"
+
+
+@contextmanager
+def memory(advice: str) -> Iterator[None]:
+    """Whatever runs out of memory within is refused in one line, with this advice."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # a driver's own words, when it has no room for a library's handle or a graph
+        full = any(words in str(error) for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or full:
+            raise Refusal(f"out of memory {advice}") from None
+        raise

@@ -8,14 +8,12 @@ every out-of-fold score a lie.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.optim import lr_scheduler
 
 from core import score
 from core.data.table import Rows
@@ -25,9 +23,9 @@ from core.nets import optim
 from core.refusal import Refusal
 from core.runs.foldrun import Epoch, FoldRun
 from core.training import checkpoint, ranks, step
-from core.training.checkpoint import Checkpoint
-from core.training.device import autocast, dtype
-from core.training.phase import Phase, one_phase
+from core.training.checkpoint import Learner, LearnerState
+from core.training.device import autocast, dtype, memory
+from core.training.phase import Phase, one_phase, rounds
 from core.training.progress import NoProgress, Progress
 
 __all__ = ["FoldRun", "Phase", "Predictions", "fit", "one_phase", "predict"]
@@ -51,39 +49,63 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: tuple[Probs[Net], Rows
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
     state = checkpoint.load(run.folder)
-    with _memory("when the net was moved to the device; try another --device"):
+    with memory("when the net was moved to the device; try another --device"):
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if state:
             net.load_state_dict(state["net"])
-    done = (state["phase"], state["epoch"]) if state else (-1, -1)
-    with Progress(plan, run, done) if ranks.is_first() else NoProgress() as progress:
-        for number, phase in enumerate(plan):
-            if number >= done[0]:
-                _train(net, phase, number, run, state if number == done[0] else None, watch, progress)
+    order, done = rounds(plan), state["rounds"] if state else 0
+    passed = [place for each in order[:done] for place in each]
+    begun = state["learners"] if state else {}
+    learners = {number: _learner(net, plan[number], run, each) for number, each in begun.items()}
+    with Progress(plan, run, passed) if ranks.is_first() else NoProgress() as progress:
+        for number, places in enumerate(order[done:], done + 1):
+            for phase, _ in places:
+                if phase not in learners:
+                    learners[phase] = _learner(net, plan[phase], run, None)
+            _train(net, learners, places, run, watch, progress)
+            learners = {at: each for at, each in learners.items() if (at, plan[at].epochs - 1) not in places}
+            if ranks.is_first():
+                checkpoint.save(run.folder, net, learners, number)
     if ranks.is_first():
         checkpoint.save_weights(run.folder, net)
 
 
+def _learner(net: nn.Module, phase: Phase, run: FoldRun, state: LearnerState | None) -> Learner:
+    """The phase as `state` left it, or at its beginning."""
+    if phase.before and not state:
+        phase.before()
+    net.train()
+    device = torch.device(run.device)
+    with memory(_smaller(phase.loader.batch)):
+        optimizer = phase.optimizer(phase.parameters)
+        schedule = phase.schedule(optimizer)
+        if state:
+            optim.load_state(optimizer, state["optimizer"])
+            schedule.load_state_dict(state["schedule"])
+        learn = step.make(net, phase, optimizer, device, dtype(device, run.precision))
+        if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
+            learn.scaler.load_state_dict(state["scaler"])
+    return Learner(learn, schedule)
+
+
 def _train(
     net: Net,
-    phase: Phase,
-    number: int,
+    learners: dict[int, Learner],
+    places: list[tuple[int, int]],
     run: FoldRun,
-    state: Checkpoint | None,
     watch: tuple[Probs[Net], Rows] | None,
     progress: Progress | NoProgress,
 ) -> None:
-    net.train()
-    with _memory(_smaller(phase.loader.batch)):
-        learn, schedule = _resumed(net, phase, run, state)
-    optimizer = learn.optimizer
-    for epoch in range(state["epoch"] + 1 if state else 0, phase.epochs):
-        lr = optimizer.param_groups[0]["lr"]
-        start = time.perf_counter()
-        loss = _epoch(net, phase, learn, (run.seed, run.fold, number, epoch), progress)
-        seconds = time.perf_counter() - start
-        optim.step_schedule(schedule, loss)
-        macro_f1, accuracy = _scores(net, watch, run.precision)
+    """One round: an epoch of each of these phases."""
+    steps = [learners[number].step for number, _ in places]
+    rates = [each.optimizer.param_groups[0]["lr"] for each in steps]
+    start = time.perf_counter()
+    losses = _epoch(net, steps, [(run.seed, run.fold, *place) for place in places], progress)
+    seconds = time.perf_counter() - start
+    macro_f1, accuracy = _scores(net, watch, run.precision)
+    for (number, epoch), lr, loss in zip(places, rates, losses, strict=True):
+        learn, phase = learners[number], learners[number].step.phase
+        optim.step_schedule(learn.schedule, loss)
         row: Epoch = {
             "fold": run.fold,
             "phase": phase.name,
@@ -92,28 +114,11 @@ def _train(
             "loss": loss,
             "macro_f1": macro_f1,
             "accuracy": accuracy,
-            "seconds": seconds,
-            "images_per_second": phase.images / seconds,
-            "skipped": learn.skipped(),
+            "seconds": seconds / len(places),
+            "images_per_second": phase.images * len(places) / seconds,
+            "skipped": learn.step.skipped(),
         }
         progress.epoch(phase, row)
-        if ranks.is_first():
-            checkpoint.save(run.folder, net, optimizer, schedule, learn.scaler, number, epoch)
-
-
-def _resumed(
-    net: nn.Module, phase: Phase, run: FoldRun, state: Checkpoint | None
-) -> tuple[step.Step, lr_scheduler.LRScheduler]:
-    """The phase's step and its schedule, as `state` left them."""
-    device, optimizer = torch.device(run.device), phase.optimizer(phase.parameters)
-    schedule = phase.schedule(optimizer)
-    if state:
-        optim.load_state(optimizer, state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-    learn = step.make(net, phase, optimizer, device, dtype(device, run.precision))
-    if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
-        learn.scaler.load_state_dict(state["scaler"])
-    return learn, schedule
 
 
 def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None, precision: str) -> tuple[float, float] | tuple[None, None]:
@@ -124,22 +129,27 @@ def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None, precision: str) -> 
     return score.macro_f1(true, predicted), score.accuracy(true, predicted)
 
 
-def _epoch(net: nn.Module, phase: Phase, learn: step.Step, key: loader.Key, progress: Progress | NoProgress) -> float:
-    """One pass over the rows; the mean loss, read back from the device once at its end."""
+def _epoch(
+    net: nn.Module, steps: list[step.Step], keys: list[loader.Key], progress: Progress | NoProgress
+) -> list[float]:
+    """One pass over the rows of each phase, a batch of each in turn; the mean losses, read back once at the end."""
     net.train()
-    torch.manual_seed(loader.seed(*key) + ranks.rank())
-    with _memory(_smaller(phase.loader.batch)):
-        for images, labels in prefetch(phase.loader.epoch(key, ranks.share()), learn.device):
-            learn(images, labels)
-            progress.images(len(images) * ranks.world())
-        mean = learn.mean(len(phase.loader))
+    torch.manual_seed(loader.seed(*keys[0]) + ranks.rank())
+    with memory(_smaller(steps[0].phase.loader.batch)):
+        epochs = [each.phase.loader.epoch(key, ranks.share()) for each, key in zip(steps, keys, strict=True)]
+        for batches in zip(*(prefetch(each, steps[0].device) for each in epochs), strict=True):
+            for learn, (images, labels) in zip(steps, batches, strict=True):
+                learn(images, labels)
+                progress.images(len(images) * ranks.world())
+        means = [each.mean(len(each.phase.loader)) for each in steps]
         ranks.broadcast_buffers(net.buffers())
-    if not math.isfinite(mean):
-        # never left out: what overflowed on the way forward is in the batch statistics too
-        advice = " or --precision float32" if learn.dtype == torch.float16 else ""
-        name = str(learn.dtype).removeprefix("torch.")
-        raise Refusal(f"the training loss became {mean} in phase {phase.name}, in {name}; try a lower --lr{advice}")
-    return mean
+    for learn, mean in zip(steps, means, strict=True):
+        if not math.isfinite(mean):
+            # never left out: what overflowed on the way forward is in the batch statistics too
+            advice = " or --precision float32" if learn.dtype == torch.float16 else ""
+            where = f"in phase {learn.phase.name}, in {str(learn.dtype).removeprefix('torch.')}"
+            raise Refusal(f"the training loss became {mean} {where}; try a lower --lr{advice}")
+    return means
 
 
 @torch.inference_mode()
@@ -151,7 +161,7 @@ def predict(net: Net, probs: Probs[Net], rows: Rows, tta: str = "none", precisio
     own = rows.take(np.arange(len(rows))[ranks.rows(len(rows))])
     batch = PREDICT_BATCH[device.type]
     part = None
-    with _memory("while predicting; try a smaller --scale, or a device with more memory"):
+    with memory("while predicting; try a smaller --scale, or a device with more memory"):
         while part is None:
             try:
                 part = torch.cat(list(_predicted(net, probs, own, batch, tta == "flip", dtype(device, precision))))
@@ -182,15 +192,3 @@ def _predicted(
 def _smaller(batch: int) -> str:
     smaller = f"--batch {batch // 2}, or " if batch > 1 else ""
     return f"at --batch {batch}; try {smaller}a smaller --scale"
-
-
-@contextmanager
-def _memory(advice: str) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # a driver's own words, when it has no room for a library's handle or a graph
-        full = any(words in str(error) for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or full:
-            raise Refusal(f"out of memory {advice}") from None
-        raise

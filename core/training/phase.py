@@ -1,8 +1,9 @@
-"""A stage of training, as a kernel plans it."""
+"""A phase of training, as a kernel plans it, and the order in which a plan's phases are trained."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,6 +17,8 @@ Forward = Callable[[torch.Tensor], Outputs]
 Loss = Callable[[Outputs, torch.Tensor], torch.Tensor]
 Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
+#: How long a phase is trained until the next of its neighbours is.
+Turns = Literal["stage", "epoch", "batch"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Phase:
 
     forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, labels int64 (b,)) -> scalar;
     optimizer: parameters -> optimizer; schedule: optimizer -> schedule.
+    turns: neighbours of the same word, but for "stage", take turns: an epoch, or a batch, of each after the other.
+    before: what is done once, before the first batch.
     """
 
     name: str
@@ -34,6 +39,8 @@ class Phase:
     optimizer: Optimize
     schedule: Schedule
     epochs: int
+    turns: Turns = "stage"
+    before: Callable[[], None] | None = None
 
     @property
     def images(self) -> int:
@@ -46,3 +53,15 @@ def one_phase(
 ) -> list[Phase]:
     """The plan of a net that is trained all at once: one phase over every parameter; arguments as `Phase` has them."""
     return [Phase(name, loader, net, loss, list(net.parameters()), optimizer, schedule, epochs)]
+
+
+def rounds(plan: list[Phase]) -> list[list[tuple[int, int]]]:
+    """(phase, epoch) of each round of training, in order; those of one round are trained batch by batch in turn."""
+    order: list[list[tuple[int, int]]] = []
+    for turns, neighbours in itertools.groupby(enumerate(plan), lambda each: each[1].turns):
+        places = [(number, epoch) for number, phase in neighbours for epoch in range(phase.epochs)]
+        if turns != "stage":
+            places.sort(key=lambda place: place[1])
+        by = (lambda place: place[1]) if turns == "batch" else (lambda place: place)
+        order += [list(each) for _, each in itertools.groupby(places, by)]
+    return order

@@ -18,18 +18,16 @@ CURVES = ("loss", "lr", "macro_f1", "accuracy", "images_per_second")
 class Progress:
     """A bar over the fold's images on a terminal, a line per epoch anywhere, and the run's log.
 
-    `last` is (phase, epoch), the last epoch that a resumed fold has, (-1, -1) for none.
+    `passed` are the (phase, epoch) that a resumed fold has, in order.
     """
 
-    def __init__(self, plan: list[Phase], run: FoldRun, last: tuple[int, int]):
+    def __init__(self, plan: list[Phase], run: FoldRun, passed: list[tuple[int, int]]):
         from tqdm import tqdm
 
-        epochs = [(number, epoch) for number, phase in enumerate(plan) for epoch in range(phase.epochs)]
-        passed = [(plan[number], epoch) for number, epoch in epochs if (number, epoch) <= last]
         self.total = sum(phase.images * phase.epochs for phase in plan)
-        self.left = self.total - sum(phase.images for phase, _ in passed)
+        self.left = self.total - sum(plan[number].images for number, _ in passed)
         self.run, self.seconds, self.trained = run, 0.0, 0
-        self.curves = Curves(run.board, run.keep_log([(phase.name, epoch) for phase, epoch in passed]))
+        self.curves = Curves(run.board, run.keep_log([(plan[number].name, epoch) for number, epoch in passed]))
         self.name, done = f"fold {run.fold + 1}/{run.folds}", self.total - self.left
         self.bar = (
             ProgressFile(run.folder, self.name, done, self.total)

@@ -1,5 +1,5 @@
-"""v3 sequential: one shared backbone, three heads, trained one head after the other. Each stage moves the backbone
-that the stages before it relied on, so the order of the tasks changes the result.
+"""v3 sequential: one shared backbone, three heads, trained one head at a time. Each turn moves the backbone that the
+other heads rely on, so the order of the tasks can change the result.
 
     python kernels/v3_sequential/run.py --backbone effb0 --order mask,gender,age
 
@@ -7,6 +7,7 @@ Out-of-fold / test macro F1: 0.102 / 0.127 on 300 photographed people, 13.1 min;
 That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py).
 """
 
+import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -25,7 +26,7 @@ from core.images.loader import Loader
 from core.launch import crossval
 from core.nets import backbones, losses, optim
 from core.refusal import Refusal
-from core.training import loop
+from core.training import loop, phase
 
 Task = Literal["mask", "gender", "age"]
 
@@ -34,10 +35,12 @@ Task = Literal["mask", "gender", "age"]
 class Recipe(recipe.Shared):
     # this version's own
     order: tuple[Task, ...] = ("mask", "gender", "age")  # age last, so that nothing overwrites the weak one
-    epochs: flags.Count = 12  # of each stage, so three times as many in all
+    turns: phase.Turns = "epoch"  # a head's turn at the backbone: an epoch; or batch, or stage, all of its epochs
+    answers: Literal["own", "last"] = "own"  # of stages: each head on its own stage's backbone; or last, which forgets
+    epochs: flags.Count = 12  # of each head, so three times as many in all
     lr: flags.Positive = 1e-4  # a usual rate for trained weights
     schedule: optim.Schedule = "none"  # or plateau, cosine, step
-    augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate", "flip")  # mild ones
+    augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # the original's
     augment: Augmented = "all"  # or copies, none; v3 varied every image
     age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
@@ -59,7 +62,8 @@ class Recipe(recipe.Shared):
 
 
 class Net(nn.Module):
-    """(b, 3, h, w) uint8 and a task -> the logits of that task's head alone."""
+    """(b, 3, h, w) uint8 and a task -> the logits of that task's head alone. `later` has the backbones of the stages
+    after the first, if each head answers with its own; else all heads share `features`."""
 
     def __init__(self, recipe: Recipe):
         super().__init__()
@@ -67,39 +71,54 @@ class Net(nn.Module):
         self.mask, self.gender, self.age = (
             backbones.Head(self.features.width, len(each)) for each in labels.TASKS.values()
         )
+        apart = recipe.turns == "stage" and recipe.answers == "own"
+        self.later = nn.ModuleDict({task: copy.deepcopy(self.features) for task in recipe.order[1:] if apart})
+
+    def backbone(self, task: str) -> nn.Module:
+        return self.later[task] if task in self.later else self.features  # noqa: SIM401 (a ModuleDict has no get)
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
-        return getattr(self, task)(self.features(images))
+        return getattr(self, task)(self.backbone(task)(images))
 
 
 def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
-    """A phase per task, in this order; a phase trains the shared backbone and its own head."""
+    """A phase per task, in this order, which take turns; a phase trains its backbone and its own head."""
     parts = dict(zip(labels.TASKS, labels.split(rows.column("label")), strict=True))
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
-    return [stage(net, task, parts[task], loader, recipe) for task in recipe.order]
+    before = dict(zip(recipe.order[1:], recipe.order, strict=False))
+    return [head(net, task, before.get(task), parts[task], loader, recipe) for task in recipe.order]
 
 
-def stage(net: Net, task: Task, part: np.ndarray, loader: Loader, recipe: Recipe) -> loop.Phase:
-    """The phase of one task; `part` are the classes of the task among the rows that `loader` gives."""
+def head(net: Net, task: Task, before: Task | None, part: np.ndarray, loader: Loader, recipe: Recipe) -> loop.Phase:
+    """The phase of one task; `part` are the classes of the task among the rows that `loader` gives. A backbone of its
+    own begins as the stage of the task `before` left its."""
     number = len(labels.TASKS[task])
     which = list(labels.TASKS).index(task)
     own_loss = losses.make(recipe.loss, part, number, recipe.gamma, recipe.label_smoothing)
+
+    def take_over() -> None:
+        if before and task in net.later:
+            net.later[task].load_state_dict(net.backbone(before).state_dict())
+
     return loop.Phase(
         name=task,
         loader=loader,
         forward=partial(net, task=task),
         loss=lambda logits, label: own_loss(logits, labels.split(label)[which]),
-        parameters=[*net.features.parameters(), *getattr(net, task).parameters()],
+        parameters=[*net.backbone(task).parameters(), *getattr(net, task).parameters()],
         optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
         schedule=optim.schedule(recipe.schedule, recipe.epochs),
         epochs=recipe.epochs,
+        turns=recipe.turns,
+        before=take_over,
     )
 
 
 def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
-    """Each head on the backbone as the last stage left it."""
-    features = net.features(images)
-    return labels.joint(*(getattr(net, task)(features).float().softmax(1) for task in labels.TASKS))
+    """Each head on the backbone that it shares, or on its own."""
+    shared = net.features(images)
+    features = {task: net.later[task](images) if task in net.later else shared for task in labels.TASKS}
+    return labels.joint(*(getattr(net, task)(features[task]).float().softmax(1) for task in labels.TASKS))
 
 
 def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:

@@ -17,8 +17,7 @@ from core.launch import crossval, predict
 from core.refusal import Refusal
 from core.reports import listing
 from core.runs import foldrun, provenance, reader, writer
-from core.training import loop
-from core.training.device import find as find_device
+from core.training import device, loop
 from core.training.fold import SMOKE_PEOPLE, prepared
 from core.training.kernel import load
 from tests.conftest import PROJECT, tiny
@@ -182,9 +181,9 @@ def test_too_little_disk_is_said_before_training(train, monkeypatch):
 
 
 def test_out_of_memory_says_which_batch_to_try():
-    with pytest.raises(Refusal, match="out of memory at --batch 64"), loop._memory("at --batch 64"):
+    with pytest.raises(Refusal, match="out of memory at --batch 64"), device.memory("at --batch 64"):
         raise torch.OutOfMemoryError("CUDA out of memory")
-    with pytest.raises(RuntimeError, match="something else"), loop._memory("at"):
+    with pytest.raises(RuntimeError, match="something else"), device.memory("at"):
         raise RuntimeError("something else")
 
 
@@ -209,7 +208,7 @@ def test_smoke_runs_are_tiny_and_replaced(train, home, data_dir):
 )
 def test_a_device_that_is_not_there_is_refused(asked, says):
     with pytest.raises(Refusal, match=says):
-        find_device(asked)
+        device.find(asked)
 
 
 def test_the_table_and_the_difference_of_runs(train, command, capsys):

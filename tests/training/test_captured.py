@@ -30,15 +30,14 @@ class Graph:
     """A replay does again what was captured, into the gradients of the capture."""
 
     def replay(self):
-        weights = self.step.phase.parameters
-        kept = [weight.grad for weight in weights]
-        for weight in weights:
+        present = [weight.grad for weight, _ in self.captured]
+        for weight, _ in self.captured:
             weight.grad = None
         self.step._learn(self.step.images, self.step.labels)
-        for weight, gradient in zip(weights, kept, strict=True):
+        for (weight, gradient), other in zip(self.captured, present, strict=True):
             if gradient is not None:
                 gradient.copy_(weight.grad)
-            weight.grad = gradient
+            weight.grad = other
 
 
 @pytest.fixture
@@ -54,9 +53,10 @@ def cuda(monkeypatch):
         torch.set_rng_state(state)
         for tensor, before in kept:
             tensor.copy_(before)
-        for weight in nets[0].parameters():
-            if weight.grad is not None:
-                weight.grad.fill_(torch.nan)
+        graph.captured = [(weight, weight.grad) for weight in nets[0].parameters()]
+        for _, gradient in graph.captured:
+            if gradient is not None:
+                gradient.fill_(torch.nan)
 
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())

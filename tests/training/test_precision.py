@@ -132,7 +132,7 @@ def test_a_killed_run_in_float16_ends_with_the_bytes_of_one_that_never_was(rows,
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             fitted(rows, tmp_path / "cut")
-    assert checkpoint.load(tmp_path / "cut")["scaler"]["scale"] < 65536  # which it starts with
+    assert checkpoint.load(tmp_path / "cut")["learners"][0]["scaler"]["scale"] < 65536  # which it starts with
     monkeypatch.setattr(checkpoint, "save", save)
     resumed = fitted(rows, tmp_path / "cut")
     for name, tensor in uncut.items():
@@ -145,7 +145,7 @@ def test_a_killed_run_in_float16_ends_with_the_bytes_of_one_that_never_was(rows,
 def test_many_skipped_steps_are_said(rows, tmp_path, capsys):
     _, (phase,) = planned(V5, rows, epochs=2)
     row = {"fold": 0, "phase": "joint", "lr": 1e-3, "loss": 1.0, "macro_f1": None, "accuracy": None, "seconds": 1.0}
-    with Progress([phase], fold_run(tmp_path / "fold"), (-1, -1)) as progress:
+    with Progress([phase], fold_run(tmp_path / "fold"), []) as progress:
         for epoch, skipped in ((0, len(phase.loader)), (1, 1), (1, len(phase.loader) // 2)):
             progress.epoch(phase, {**row, "epoch": epoch, "images_per_second": 1.0, "skipped": skipped})
     said = capsys.readouterr()
@@ -161,7 +161,7 @@ def test_a_loss_that_is_no_number_names_the_precision(dtype, advice, rows):
     learn = step.make(net, phase, phase.optimizer(phase.parameters), CPU, dtype)
     name = str(dtype).removeprefix("torch.")
     with pytest.raises(Refusal, match=rf"loss became (nan|-?inf) in phase joint, in {name}; try a lower --lr{advice}$"):
-        loop._epoch(net, phase, learn, (0, 0, 0, 0), loop.NoProgress())
+        loop._epoch(net, [learn], [(0, 0, 0, 0)], loop.NoProgress())
 
 
 def test_what_overflows_on_the_way_forward_ends_the_run(rows):
@@ -171,7 +171,7 @@ def test_what_overflows_on_the_way_forward_ends_the_run(rows):
         next(net.features.trunk.parameters()).mul_(1e9)
     learn = step.make(net, phase, phase.optimizer(phase.parameters), CPU, torch.float16)
     with pytest.raises(Refusal, match="--precision float32"):
-        loop._epoch(net, phase, learn, (0, 0, 0, 0), loop.NoProgress())
+        loop._epoch(net, [learn], [(0, 0, 0, 0)], loop.NoProgress())
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
