@@ -34,7 +34,9 @@ class Shared:
     val_ratio: Share = 0.2  # share of the people held out when folds is 1
     seed: NonNegative = 0  # of everything random except the folds
     tta: Literal["none", "flip"] = "none"  # or flip: predictions are the mean over the photograph and its mirror image
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # what the device computes well in
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = (
+        "auto"  # 16 bit on a GPU, float32 on a CPU; or one of these
+    )
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works

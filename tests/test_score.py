@@ -90,3 +90,12 @@ def test_people_drawn_in_parts_are_those_drawn_at_once(draws):
     times = np.random.default_rng(3).multinomial(50, np.full(50, 1 / 50), draws)
     at_once = np.einsum("dp,pij->dij", times, per_person)
     np.testing.assert_array_equal(score.bootstrap(per_person, draws, seed=3), at_once)
+
+
+def test_a_class_that_is_not_there_counts_zero_in_every_score():
+    """Also where only some classes occur: the competition means over all 18."""
+    true, people = np.array([0, 0, 7, 7]), np.array(["a", "b", "c", "d"])
+    assert score.macro_f1(true, true) == pytest.approx(2 / 18)
+    summary = score.summary(true, true, people)
+    assert summary["macro_f1"][0] == pytest.approx(2 / 18)
+    assert max(summary["macro_f1"]) <= 2 / 18 + 1e-9

@@ -14,6 +14,7 @@ from core.launch import crossval
 from core.nets import losses, optim
 from core.recipe import build, parse
 from core.refusal import Refusal
+from core.runs import reader
 from core.training.kernel import load
 from tests.conftest import KERNELS, PROJECT
 
@@ -190,6 +191,9 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
         np.testing.assert_allclose(new[0], old[0], atol=1e-6)
         np.testing.assert_allclose(new[1], old[1], atol=1e-6)
         assert np.abs(new[2] - old[2]).max() > 1e-4
+    for fold in (0, 1):  # the same fold's, not the mean of the folds
+        old, new = (labels.marginals(reader.fold_test(run, fold).astype(np.float64)) for run in (whole, again))
+        np.testing.assert_allclose(new[0], old[0], atol=1e-6)
     (again.folder / "run.json").unlink()
     train(path, "--seed", "1", "--force", name="whole")
     with pytest.raises(Refusal, match="an unfinished run with another state of the run that --reuse names"):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from core import labels, recipe
-from core.data import competition
-from core.images import store
+from core.data import age_filter, competition, resample
+from core.flags import each
+from core.images import augment, store
 from core.images.decode import Framing
 from core.training.kernel import load
 from tests.conftest import KERNELS, tiny
@@ -120,7 +121,7 @@ def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, data_dir, o
     from core.data import folds
     from core.training import loop
 
-    flags = tiny(data_dir, "--age-old", "50", "--resample", "balance")
+    flags = tiny(data_dir, "--age-old", "50", "--resample", "elderly")
     asked = recipe.parse(load(path).Recipe, flags)
     trained, predicted = [], []
     monkeypatch.setattr(
@@ -131,12 +132,40 @@ def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, data_dir, o
     load(path).fit_fold(asked, opened, fold, None)
     held = set(fold.held_out.column("person"))
     assert trained
+    # repeated by the group that the age filter calls them, not by the one that they are in
+    expected = resample.repeat(age_filter.apply(fold.fit, 30, 50), "elderly")
     for rows in trained:
         assert not held & set(rows.column("person"))
-        assert rows.column("copy").any()
+        np.testing.assert_array_equal(rows.column("label"), expected.column("label"))
+        np.testing.assert_array_equal(rows.column("copy"), expected.column("copy"))
+    assert len(expected) != len(age_filter.apply(resample.repeat(fold.fit, "elderly"), 30, 50))
     assert predicted == [fold.held_out, opened.test]
     true = labels.age_group(fold.held_out.column("age"))
     np.testing.assert_array_equal(fold.held_out.column("label") % 3, true)
+
+
+#: What the report says of each version, as defaults: (field, value by version).
+REPORT = {
+    "backbone": ("effb0",) * 5,
+    "crop": ((360, 200),) * 5,
+    "epochs": (12,) * 5,
+    "batch": (16,) * 5,
+    "loss": ("cross_entropy",) * 5,
+    "optimizer": ("adam",) * 5,
+    "lr": (1e-4, 1e-4, 1e-4, 1e-4, 3e-5),
+    "schedule": ("none", "none", "none", "plateau", "plateau"),
+    "augmentations": (("random_crop",), *[("center_crop", "rotate")] * 2, *[augment.FINAL_RECIPE] * 2),
+    "augment": ("all", "all", "all", "copies", "copies"),
+    "resample": ("none", "none", "none", "elderly", "elderly"),
+    "age_young": (30,) * 5,
+    "age_old": (60, 60, 60, 58, 58),
+}
+
+
+@pytest.mark.parametrize("field", REPORT)
+def test_the_defaults_are_the_reports(field):
+    for path, expected in zip(KERNELS, REPORT[field], strict=True):
+        assert set(each(getattr(load(path).Recipe(), field))) == set(each(expected)), path
 
 
 def own_lines(path):

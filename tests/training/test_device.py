@@ -79,3 +79,12 @@ def test_predicting_takes_smaller_batches_when_memory_runs_out(rows):
 def test_memory_that_a_library_lacks_is_said_too(words):
     with pytest.raises(Refusal, match="out of memory at --batch 8"), device.memory(loop._smaller(8)):
         raise RuntimeError(words)
+
+
+def test_what_is_predicted_of_a_row_does_not_depend_on_its_neighbours(rows):
+    """Batch statistics are not taken while predicting, whatever mode the net was left in."""
+    net, _ = planned(V5, rows)
+    probs = load(V5).probs
+    together = loop.predict(net.train(), probs, rows.take(np.arange(12)))
+    apart = [loop.predict(net.train(), probs, rows.take(np.array([at]))) for at in (0, 5, 11)]
+    np.testing.assert_allclose(np.concatenate(apart), together[[0, 5, 11]], atol=1e-5)
