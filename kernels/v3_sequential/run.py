@@ -4,7 +4,8 @@ other heads rely on, so the order of the tasks can change the result.
     python kernels/v3_sequential/run.py --backbone effb0 --order mask,gender,age
 
 Out-of-fold / test macro F1: 0.102 / 0.127 on 300 photographed people, 13.1 min; 0.178 / 0.172 on drawn ones, 4.1 min.
-That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py).
+That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py), in the reading that
+forgets: --turns stage --answers last.
 """
 
 import copy
