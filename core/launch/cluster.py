@@ -19,7 +19,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +122,7 @@ def results(address: str, todo: list[Job]) -> Iterator[JobResult]:
         yield from _results(address, client, todo)
 
 
-def _results(address: str, client: Client, todo: list[Job]) -> Iterator[JobResult]:
+def _results(address: str, client: Client, todo: list[Job]) -> Generator[JobResult]:
     """From joblib in a thread of its own, for it would wait for ever for a scheduler that is gone."""
     found: queue.Queue[JobResult | Exception | None] = queue.Queue()
     threading.Thread(target=_collect, args=(client, todo, found), daemon=True).start()

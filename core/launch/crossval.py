@@ -1,6 +1,6 @@
 """Every fold of a kernel that is not finished: one after the other, side by side, in ranks, or on other machines.
 
-Only (kernel path, recipe as a dict, fold number) crosses a process border; a worker loads the kernel by its path.
+Only plain values cross a process border (jobs.py); a worker loads the kernel by its path.
 """
 
 import sys

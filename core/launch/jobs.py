@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -75,9 +75,9 @@ def fold_job(file: Path, requested: Shared, threads: int, run_dir: Path, fold: i
     return replace(job, recipe={**job.recipe, **files}, fold=fold, run_dir=os.path.abspath(run_dir), after=after)
 
 
-def side_by_side(todo: list[Job], number: int, gpus: int) -> Iterator[JobResult]:
-    """What became of these jobs, in order of their ends; `number` at a time, each in a process of its own. Who takes
-    no more results ends the jobs that are left.
+def side_by_side(todo: list[Job], number: int, gpus: int) -> Generator[JobResult]:
+    """What became of these jobs, in order of their ends; `number` at a time, each in a process of its own. Closing
+    it ends the jobs that are left.
 
     gpus: how many there are. Each of the `number` places has one of them for itself while there are enough, so that
     no GPU idles beside one with two jobs; a job that names its device keeps it.
@@ -110,14 +110,16 @@ def _on(job: Job, gpu: str) -> Job:
     )
 
 
-def wait_for(results: Iterable[JobResult]) -> None:
-    """Wait for all of them; a line that several print to stderr is printed once. Refuses what one of them refused."""
+def wait_for(results: Generator[JobResult]) -> None:
+    """Wait for all of them; a line that several print to stderr is printed once.
+    Refuses what one of them refused, once the others have been ended."""
     printed: set[str] = set()
-    for result in results:
-        for line in check(result).stderr.splitlines():
-            if line not in printed:
-                print(line, file=sys.stderr)
-            printed.add(line)
+    with contextlib.closing(results):
+        for result in results:
+            for line in check(result).stderr.splitlines():
+                if line not in printed:
+                    print(line, file=sys.stderr)
+                printed.add(line)
 
 
 def run_job(number: int, job: Job, wanted: Callable[[], bool] | None = None) -> JobResult:

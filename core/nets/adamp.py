@@ -1,4 +1,4 @@
-"""AdamP in few launches, whatever the number of tensors, and without reading a value back from the device."""
+"""AdamP in few launches, two a tensor more under a gradient scaler, and without reading back from the device."""
 
 import functools
 from collections.abc import Iterable
@@ -42,17 +42,17 @@ class AdamP(torch.optim.Optimizer):
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
         # a number where nothing can be skipped, so that counting costs no launch; else on the device
         group["step"] = step = keep + (group["step"] if isinstance(keep, Tensor) else float(group["step"]))
-        torch._foreach_mul_(means, 1 - (1 - first) * keep)
+        torch._foreach_mul_(means, _factor(1 - (1 - first) * keep))
         torch._foreach_add_(means, gradients, alpha=1 - first)
-        torch._foreach_mul_(squares, 1 - (1 - second) * keep)
+        torch._foreach_mul_(squares, _factor(1 - (1 - second) * keep))
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
-        roots = torch._foreach_div(squares, 1 - second**step + (1 - keep))
+        roots = torch._foreach_div(squares, _factor(1 - second**step + (1 - keep)))
         torch._foreach_sqrt_(roots)
         torch._foreach_add_(roots, group["eps"])
         moves = list(torch._foreach_div(means, roots))
-        torch._foreach_mul_(moves, 1 / (1 - first**step + (1 - keep)))
+        torch._foreach_mul_(moves, _factor(1 / (1 - first**step + (1 - keep))))
         _project(weights, gradients, moves, group["delta"])
-        torch._foreach_mul_(moves, -group["lr"] * keep)
+        torch._foreach_mul_(moves, _factor(-group["lr"] * keep))
         torch._foreach_add_(weights, moves, alpha=1)
 
     def _gradients(self, weights: list[Tensor]) -> tuple[list[Tensor], Tensor | float]:
@@ -63,7 +63,13 @@ class AdamP(torch.optim.Optimizer):
             return gradients, 1.0
         scale: Tensor = self.grad_scale  # type: ignore[attr-defined]
         keep = 1 - overflows.double().clamp(max=1)
-        return [torch.where(keep > 0, each / scale, 0.0) for each in gradients], keep
+        kept = keep > 0
+        return [torch.where(kept, each / scale, 0.0) for each in gradients], keep
+
+
+def _factor(value: Tensor | float) -> Tensor | float:
+    """In the tensors' own type, which keeps their product one launch."""
+    return value.float() if isinstance(value, Tensor) else value
 
 
 def _project(weights: list[Tensor], gradients: list[Tensor], moves: list[Tensor], delta: float) -> None:

@@ -92,9 +92,13 @@ def memory(advice: str) -> Iterator[None]:
     """Whatever runs out of memory within is refused in one line, with this advice."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # a driver's own words, when it has no room for a library's handle or a graph
-        full = any(words in str(error) for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or full:
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
             raise Refusal(f"out of memory {advice}") from None
         raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Also in a driver's own words, when it has no room for a library's handle or a graph."""
+    said = any(words in str(error) for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or said

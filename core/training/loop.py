@@ -1,8 +1,8 @@
 """Fit and predict: the only training loop.
 
-A plan is a list of phases; `fit` carries it out, one log line and one checkpoint per epoch, and resumes where a
-killed run stopped. Predictions come from the last epoch: choosing the best epoch on the held-out rows would make
-every out-of-fold score a lie.
+A plan is a list of phases; `fit` carries it out, a log line for each epoch, a checkpoint for each round, and resumes
+where a killed run stopped. Predictions come from the last epoch: choosing the best epoch on the held-out rows would
+make every out-of-fold score a lie.
 """
 
 import math
@@ -24,7 +24,7 @@ from core.refusal import Refusal
 from core.runs.foldrun import Epoch, FoldRun
 from core.training import checkpoint, ranks, step
 from core.training.checkpoint import Learner, LearnerState
-from core.training.device import autocast, dtype, memory
+from core.training.device import autocast, dtype, is_out_of_memory, memory
 from core.training.phase import Phase, one_phase, rounds
 from core.training.progress import NoProgress, Progress
 
@@ -142,7 +142,7 @@ def _epoch(
                 learn(images, labels)
                 progress.images(len(images) * ranks.world())
         means = [each.mean(len(each.phase.loader)) for each in steps]
-        ranks.broadcast_buffers(net.buffers())
+        ranks.broadcast([*net.parameters(), *net.buffers()])
     for learn, mean in zip(steps, means, strict=True):
         if not math.isfinite(mean):
             # never left out: what overflowed on the way forward is in the batch statistics too
@@ -165,13 +165,16 @@ def predict(net: Net, probs: Probs[Net], rows: Rows, tta: str = "none", precisio
         while part is None:
             try:
                 part = torch.cat(list(_predicted(net, probs, own, batch, tta == "flip", dtype(device, precision))))
-            except torch.OutOfMemoryError:
-                if batch == 1:
+            except RuntimeError as error:
+                if batch == 1 or not is_out_of_memory(error):
                     raise
                 batch //= 2
             if device.type == "cuda":
                 torch.cuda.empty_cache()  # what predicting took is for whatever else trains on this GPU
-    return ranks.gather(part, len(rows)).cpu().numpy()
+    found = ranks.gather(part, len(rows)).cpu().numpy()
+    if not np.isfinite(found).all():  # else these rows would pass for rows that no fold held out
+        raise Refusal("what the net predicts is no longer a number; try --precision float32, or a lower --lr")
+    return found
 
 
 def _predicted(

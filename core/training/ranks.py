@@ -139,11 +139,12 @@ def rows(number: int) -> slice:
     return slice(number * rank() // world(), number * (rank() + 1) // world())
 
 
-def broadcast_buffers(tensors: Iterable[torch.Tensor]) -> None:
-    """Rank 0's values everywhere."""
-    if world() > 1:
-        for tensor in tensors:
-            distributed.broadcast(tensor, 0)
+def broadcast(tensors: Iterable[torch.Tensor]) -> None:
+    """Rank 0's values everywhere: of batch statistics, and of weights, whose last bits a GPU may round otherwise."""
+    for tensor in tensors if world() > 1 else ():
+        sent = tensor.detach().contiguous()
+        distributed.broadcast(sent, 0)
+        tensor.detach().copy_(sent)
 
 
 def _summed(value: torch.Tensor) -> torch.Tensor:

@@ -131,14 +131,14 @@ class _Captured(Step):
         back, is an error in the last round already; in the first ones constants are copied to the device."""
         present = torch.cuda.current_stream(self.device)
         stream.wait_stream(present)
-        with torch.cuda.stream(stream):
-            for number in range(WARM_UP):
-                torch.cuda.set_sync_debug_mode("error" if number == WARM_UP - 1 else "default")
-                try:
+        try:
+            with torch.cuda.stream(stream):
+                for number in range(WARM_UP):
+                    torch.cuda.set_sync_debug_mode("error" if number == WARM_UP - 1 else "default")
                     self._learn(self.images, self.labels)
-                finally:
-                    torch.cuda.set_sync_debug_mode("default")
-        present.wait_stream(stream)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+            present.wait_stream(stream)  # before the batch statistics are put back
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images.copy_(images)

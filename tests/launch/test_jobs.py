@@ -58,16 +58,19 @@ def test_who_takes_no_more_results_ends_what_is_left(monkeypatch):
     ended = []
 
     def run_job(at, each, wanted):
-        while at and wanted():
+        end = time.monotonic() + 20
+        while at and wanted() and time.monotonic() < end:
             time.sleep(0.01)
-        ended.append(at)
+        ended.append((at, wanted()))
         return JobResult(at, 2 if not at else 0, "", "refused here\n", "here")
 
     monkeypatch.setattr(jobs, "run_job", run_job)
-    with pytest.raises(Refusal, match="refused here"):
+    with pytest.raises(Refusal, match="refused here") as refused:  # whose traceback holds all that it passed
         jobs.wait_for(jobs.side_by_side([job("cpu")] * 4, 2, 0))
-    assert ended[0] == 0
-    assert set(ended) <= {0, 1, 2}  # the last was never begun
+    assert refused.value.__traceback__
+    assert ended[0] == (0, True)
+    assert {at for at, _ in ended} <= {0, 1, 2}  # the last was never begun
+    assert not any(wanted for _, wanted in ended[1:])
 
 
 def test_memory_that_runs_out_on_a_shared_gpu_says_so(monkeypatch, train):

@@ -69,7 +69,7 @@ if __name__ == "__main__":
             assert torch.equal(ranks.gather(whole[ranks.rows(number)], number), whole)
         assert ranks.mean(torch.tensor(float(ranks.rank()))).item() == 0.5
         mine = [torch.full((2,), ranks.rank() + 5)]
-        ranks.broadcast_buffers(mine)
+        ranks.broadcast(mine)
         assert mine[0].tolist() == [5, 5]
     # or one that still held a tensor could abort a process that is done
     assert not threads()

@@ -88,3 +88,10 @@ def test_what_is_predicted_of_a_row_does_not_depend_on_its_neighbours(rows):
     together = loop.predict(net.train(), probs, rows.take(np.arange(12)))
     apart = [loop.predict(net.train(), probs, rows.take(np.array([at]))) for at in (0, 5, 11)]
     np.testing.assert_allclose(np.concatenate(apart), together[[0, 5, 11]], atol=1e-5)
+
+
+def test_predictions_that_are_no_numbers_are_refused(rows):
+    """A row of NaN out of fold would pass for one that no fold held out, and be left out of the score."""
+    net, _ = planned(V5, rows)
+    with pytest.raises(Refusal, match="no longer a number; try --precision float32"):
+        loop.predict(net, lambda net, images: torch.full((len(images), 18), torch.nan), rows.take(np.arange(4)))
