@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core.runs import foldrun
 from core.training import checkpoint, loop, step
@@ -118,13 +119,10 @@ def test_phases_that_take_turns_are_captured_and_step_as_plain_ones(turns, rows,
     assert differing(ours, learnt(lambda net, *rest: step.Step(*rest))) == []
 
 
-def test_an_own_stage_run_predicts_with_its_weights(train, data_dir, home):
-    from core.launch import predict
-
-    run = train(V3, "--turns", "stage")
-    out = home / "probs.csv"
-    predict.predict(run.name, predict.Options(images=str(data_dir / "eval/images"), out=str(out), device="cpu"))
-    import pandas as pd
-
-    found = pd.read_csv(out).set_index("file").loc[run.test_ids].iloc[:, 1:].to_numpy()
-    np.testing.assert_allclose(found, run.test, atol=1e-5)
+def test_the_weights_of_own_stages_are_part_of_the_run(rows, tmp_path):
+    """What core.launch.predict builds again: the net of the recipe, and the weights of the fold."""
+    own = {"turns": "stage", "answers": "own"}
+    trained = fitted(rows, tmp_path / "fold", own)
+    net, _ = planned(V3, rows, **own)
+    net.load_state_dict(load_file(tmp_path / "fold/model.safetensors"))
+    assert differing(net.state_dict(), trained) == []
