@@ -67,7 +67,7 @@ def machine(device: str, precision: str, cluster: str, jobs: int) -> Machine:
     if cluster:
         name = f"{device} on the workers of {cluster}"
     elif device.startswith("cuda"):
-        used = range(max(1, min(jobs, gpus(device)))) if device == "cuda" else [device]
+        used = range(min(jobs, torch.cuda.device_count())) if device == "cuda" else [device]
         name = ", ".join(torch.cuda.get_device_name(each) for each in used)
     else:
         name = "cpu"

@@ -11,7 +11,7 @@ from core.training.kernel import load
 from core.training.phase import rounds
 from tests.conftest import PROJECT
 from tests.training.test_captured import cuda, differing, replaying
-from tests.training.test_step import CPU, planned
+from tests.training.test_step import CPU, plainly, planned
 
 __all__ = ["cuda"]
 
@@ -101,22 +101,14 @@ def test_phases_that_take_turns_are_captured_and_step_as_plain_ones(turns, rows,
     """The gradients of a capture are the phase's own: another one's replay in between leaves them alone."""
 
     def learnt(make):
-        net, plan = planned(V3, rows, turns=turns, optimizer="sgd")
+        net, plan = planned(V3, rows, turns=turns, epochs=2, optimizer="sgd")
         steps = [make(net, phase, phase.optimizer(phase.parameters), CPU, torch.float32) for phase in plan]
-        for number in range(2):
-            loop._epoch(
-                net,
-                [steps[at] for at, _ in rounds(plan)[0]],
-                [(0, 0, at, number) for at, _ in rounds(plan)[0]],
-                loop.NoProgress(),
-            )
-            if turns == "epoch":
-                for at in (1, 2):
-                    loop._epoch(net, [steps[at]], [(0, 0, at, number)], loop.NoProgress())
+        for each in rounds(plan):
+            loop._epoch(net, [steps[at] for at, _ in each], [(0, 0, *place) for place in each], loop.NoProgress())
         return net.state_dict()
 
     ours = learnt(replaying(step, cuda))
-    assert differing(ours, learnt(lambda net, *rest: step.Step(*rest))) == []
+    assert differing(ours, learnt(plainly)) == []
 
 
 def test_the_weights_of_own_stages_are_part_of_the_run(rows, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from core.training import step
 from tests.conftest import KERNELS
-from tests.training.test_step import CPU, batches, planned
+from tests.training.test_step import CPU, batches, plainly, planned
 
 HALF = {"float32": torch.float32, "float16": torch.float16}
 #: What a fault takes out of step.py, and what it leaves in its place.
@@ -93,16 +93,10 @@ def replaying(module, nets):
     def make(net, phase, optimizer, device, dtype):
         nets[:] = [net]
         learn = module._Captured(net, phase, optimizer, device, dtype)
-        before = learn.total.clone()
         learn.graph.step = learn
-        learn.total.copy_(before)
         return learn
 
     return make
-
-
-def plainly(net, *rest):
-    return step.Step(*rest)
 
 
 def differing(one, other):
