@@ -104,8 +104,7 @@ def train_folds(address: str, file: Path, recipe: Shared, run_dir: Path, folds: 
     Refuses: what a fold refused, or a cluster that is lost; the same command resumes from the last epochs."""
     with _client(address) as client:
         slots = sum(client.ncores().values()) or 1
-        afters = [(len(folds) - 1 - at) // slots for at in range(len(folds))]
-        todo = [jobs.fold_job(file, recipe, threads, run_dir, *each) for each in zip(folds, afters, strict=True)]
+        todo = jobs.fold_jobs(file, recipe, threads, run_dir, folds, slots)
         jobs.wait_for(_results(address, client, todo))
     end = time.monotonic() + FOLDER_SECONDS
     for folder in (run_dir / "folds" / str(fold) for fold in folds):

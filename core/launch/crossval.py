@@ -82,17 +82,15 @@ def _train_folds(run: RunWriter, recipe: KernelRecipe, shown_by_parent: bool) ->
         with Display({run.folder / "folds": ""}):
             cluster.train_folds(recipe.cluster, run.file, recipe, run.folder, todo, threads)
         return
-    afters = [(len(todo) - 1 - at) // recipe.jobs for at in range(len(todo))]
     if recipe.jobs > 1 and len(todo) > 1:
-        _train_side_by_side(run, recipe, todo, afters, threads)
+        _train_side_by_side(run, recipe, todo, threads)
         return
-    for number, after in zip(todo, afters, strict=True):
+    for number, after in zip(todo, reversed(range(len(todo))), strict=True):
         fold.train_fold(str(run.file), values(recipe), number, str(run.folder), after, threads, shown_by_parent)
 
 
-def _train_side_by_side(run: RunWriter, recipe: KernelRecipe, todo: list[int], afters: list[int], threads: int) -> None:
-    numbers = zip(todo, afters, strict=True)
-    folds = [jobs.fold_job(run.file, recipe, threads, run.folder, *each) for each in numbers]
+def _train_side_by_side(run: RunWriter, recipe: KernelRecipe, todo: list[int], threads: int) -> None:
+    folds = jobs.fold_jobs(run.file, recipe, threads, run.folder, todo, recipe.jobs)
     gpus = device.gpus(recipe.device)
     try:
         with Display({run.folder / "folds": ""}):

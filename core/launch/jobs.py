@@ -68,11 +68,13 @@ def whole_run(file: Path, requested: Shared, threads: int) -> Job:
     )
 
 
-def fold_job(file: Path, requested: Shared, threads: int, run_dir: Path, fold: int, after: int) -> Job:
-    """The job to train what is left of one fold of the run in `run_dir`; `after` as `fold.train_fold` has it."""
+def fold_jobs(file: Path, requested: Shared, threads: int, run_dir: Path, folds: list[int], at_once: int) -> list[Job]:
+    """The jobs to train what is left of these folds of the run in `run_dir`, so many of them at once."""
     files = {name: os.path.abspath(path) for name, path in recipe.files(requested).items()}
     job = whole_run(file, requested, threads)
-    return replace(job, recipe={**job.recipe, **files}, fold=fold, run_dir=os.path.abspath(run_dir), after=after)
+    job = replace(job, recipe={**job.recipe, **files}, run_dir=os.path.abspath(run_dir))
+    afters = [(len(folds) - 1 - at) // at_once for at in range(len(folds))]
+    return [replace(job, fold=fold, after=after) for fold, after in zip(folds, afters, strict=True)]
 
 
 def side_by_side(todo: list[Job], number: int, gpus: int) -> Generator[JobResult]:
