@@ -30,7 +30,8 @@ FINAL_RECIPE: tuple[Augmentation, ...] = ("brightness_contrast", "flip", "clahe"
 
 
 def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> "albumentations.Compose":
-    """uint8 (h, w, 3) -> uint8 (*size, 3); the crops always happen, the others with the usual probability of 0.5.
+    """uint8 (h, w, 3) -> uint8 (*size, 3); crops and rotation always happen, the others with the usual
+    probability of 0.5.
 
     Whatever is moved is filled by reflection: a black border would mark the rows that are copies.
     """
@@ -59,7 +60,7 @@ def pipeline(names: tuple[str, ...], size: tuple[int, int]) -> "albumentations.C
     }
     chosen = [made[name]() for name in names]
     for each, name in zip(chosen, names, strict=True):
-        each.p = 1.0 if name.endswith("_crop") else 0.5
+        each.p = 1.0 if name.endswith("_crop") or name == "rotate" else 0.5
     return A.Compose(chosen, strict=True)
 
 
