@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from core import labels
-from core.refusal import Refusal
+from core.refusal import Refusal, as_ours
 
 #: Our names -> timm's, with the weights pinned. timm has no trained efficientnet_b7, only the tf_ one.
 TAGS = {
@@ -35,6 +35,12 @@ class Range:
         return f"between {self.low:g} and {self.high:g}"
 
 
+class Short(NamedTuple):
+    """A text that has short names, `names`, and is free otherwise."""
+
+    names: tuple[str, ...]
+
+
 class File(NamedTuple):
     """A text that names a file, unless it is one of `words`. The file's bytes belong to what the flag says."""
 
@@ -56,7 +62,9 @@ Fraction = Annotated[float, Range(low=0, high=0.99)]
 Scale = Annotated[float, Range(low=0.05, high=1)]
 Weights = Annotated[str, File(("imagenet", "none"))]
 Fixes = Annotated[str, File(("known", "none"))]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 RunName = Annotated[str, Run(("",))]
+Backbone = Annotated[str, Short(tuple(TAGS))]
 #: A flag's value of whatever type, and what Fire or a JSON file holds before it is checked.
 Value = Any
 T = TypeVar("T")
@@ -106,10 +114,10 @@ def read(name: str, hint: object, value: Value, text: str | None = None, default
         value = read(name, inner, value, text)
         if isinstance(limits, Range) and value not in limits:
             raise Refusal(f"{flag} {value}: must be {limits}")
-        return value
+        return as_ours(value, limits.names) if isinstance(limits, Short) else value
     if get_origin(hint) is Literal:
         choices = get_args(hint)
-        value = text if text is not None else value
+        value = as_ours(text if text is not None else value, choices)
         if value not in choices:
             raise Refusal(f"{flag} {_shown(value)}: must be one of {', '.join(choices)}")
         return value

@@ -19,7 +19,7 @@ from core import flags
 from core.flags import Count, NonNegative, PerTask, Share, Value, flag_name
 from core.refusal import Refusal, did_you_mean
 
-#: A recipe as JSON holds it: tuples are lists, values by task are dicts.
+#: As JSON holds a recipe: tuples are lists, values by task are dicts.
 Values = dict[str, Value]
 T = TypeVar("T")
 
@@ -34,9 +34,7 @@ class Shared:
     val_ratio: Share = 0.2  # share of the people held out when folds is 1
     seed: NonNegative = 0  # of everything random except the folds
     tta: Literal["none", "flip"] = "none"  # or flip: predictions are the mean over the photograph and its mirror image
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = (
-        "auto"  # 16 bit on a GPU, float32 on a CPU; or one of these
-    )
+    precision: flags.Precision = "auto"  # 16 bit on a GPU, float32 on a CPU; or float32, bfloat16, float16
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works
@@ -56,26 +54,44 @@ class NoFlags:
 MACHINE = ("device", "workers", "jobs", "cluster", "force")
 #: Where a run goes and what it reads: known by its place and its digests instead.
 ELSEWHERE = ("data", "name", "smoke")
+#: A field that plays a part only where another has one of these values.
+NEEDS = {
+    "gamma": ("loss", ("focal",)),
+    "lr_decay_step": ("schedule", ("plateau", "step")),
+    "val_ratio": ("folds", (1,)),
+}
 
 
 def parse(kind: type[T], argv: list[str] | None = None) -> T:
     """The `kind` (a frozen dataclass) that the command line asks for.
     Refuses: a flag that `kind` lacks, a value that its annotation forbids, anything not a flag."""
     argv = sys.argv[1:] if argv is None else argv
-    if any(word in ("-h", "--help") for word in argv):
+    if {"-h", "--help"} & set(argv):
         print(usage(kind))
         sys.exit(0)
-    typed = _flags(kind, argv)
-    found = _values(argv)
+    typed, found = _flags(kind, argv), _values(argv)
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in found]
-    if missing:
+    if missing := [
+        f"--{flag_name(each)}" for each, value in defaults.items() if value is MISSING and each not in found
+    ]:
         raise Refusal(f"{', '.join(missing)} must be given (see --help)")
     read = {
         name: flags.read(name, hint, found.get(name, defaults[name]), typed.get(name), defaults[name])
         for name, hint in _hints(kind).items()
     }
+    _settle(read, defaults)
     return kind(**read)
+
+
+def _settle(values: Values, defaults: Values) -> None:
+    """Give each value that plays no part its default: one recipe has one name, however it was typed."""
+    for name, (other, needed) in NEEDS.items():
+        if {name, other} <= set(values):
+            parts = [choice in needed for choice in flags.each(values[other])]
+            if isinstance(value := values[name], PerTask):
+                values[name] = PerTask(*(value[at] if part else defaults[name][at] for at, part in enumerate(parts)))
+            elif not any(parts):
+                values[name] = defaults[name]
 
 
 def parse_words(kind: type[T], numbers: Container[int], needs: str, argv: list[str]) -> tuple[list[str], T]:
@@ -172,14 +188,13 @@ def usage(kind: type) -> str:
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
     head = inspect.getdoc(sys.modules["__main__" if issubclass(kind, NoFlags) else kind.__module__]) or ""
-    rows = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
-    title = ["", "flags, what they are by default, and why:"] if rows else []
-    return "\n".join([head, *title, *(f"  --{name:<15} {value:<22} {why}" for name, value, why in rows)])
+    named = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
+    rows = [f"  --{name:<15} {value:<22} {why}" for name, value, why in named]
+    return "\n".join([head, *["", "flags, what they are by default, and why:"][: 2 * bool(rows)], *rows])
 
 
 def _default(value: Value) -> str:
-    if value is MISSING:
-        return "(needed)"
-    if isinstance(value, PerTask):
-        return _default(value.mask) if value.is_same else ",".join(f"{task}={value.of(task)}" for task in value._fields)
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, PerTask) and not value.is_same:
+        return ",".join(f"{task}={value.of(task)}" for task in value._fields)
+    value = value.mask if isinstance(value, PerTask) else value
+    return "(needed)" if value is MISSING else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -10,6 +10,7 @@ the core that can refuse, so an expression at module level in an ensemble is cov
 import difflib
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterable
 from types import TracebackType
@@ -20,6 +21,24 @@ PLACES = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
+#: Names of the report, of torch and of albumentations, small and without signs -> ours.
+SPELLINGS = {
+    "efficientnetb0": "effb0",
+    "efficientnetb4": "effb4",
+    "efficientnetb7": "effb7",
+    "resnext5032x4d": "resnext50",
+    "ce": "cross_entropy",
+    "crossentropyloss": "cross_entropy",
+    "weightedcrossentropy": "weighted",
+    "focalloss": "focal",
+    "reducelronplateau": "plateau",
+    "cosineannealinglr": "cosine",
+    "steplr": "step",
+    "randombrightnesscontrast": "brightness_contrast",
+    "horizontalflip": "flip",
+    "randomfog": "fog",
+    "elastictransform": "elastic",
+}
 
 
 class Refusal(ValueError):
@@ -29,6 +48,15 @@ class Refusal(ValueError):
 def first_line(error: BaseException) -> str:
     """What an error says, cut to one line of at most 100 characters; its type's name if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+
+
+def as_ours(value: object, choices: tuple[str, ...]) -> object:
+    """The choice that `value` is in another spelling (RandomFog, ResNeXt50), else `value` itself."""
+    if not isinstance(value, str) or value in choices:
+        return value
+    squeezed = re.sub(r"[\W_]", "", value).lower()
+    ours = {choice.replace("_", ""): choice for choice in choices} | SPELLINGS
+    return found if (found := ours.get(squeezed)) in choices else value
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str, form: str = "{}", cutoff: float = 0.5) -> str:

@@ -1,6 +1,5 @@
 """Optimizers and schedules by name. A schedule moves once per epoch; plateau looks at the training loss."""
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -47,13 +46,15 @@ def load_state(made: torch.optim.Optimizer, state: State) -> None:
     made.load_state_dict(state)
 
 
-def schedule(name: Schedule, epochs: int) -> Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]:
-    """plateau: a tenth after 5 epochs without a lower loss (it seldom fires within 12 epochs). cosine: to 0 over
-    `epochs`. step: a tenth after each third of them. none: constant."""
+def schedule(
+    name: Schedule, epochs: int, decay_step: int = 5
+) -> Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]:
+    """plateau: a tenth after `decay_step` epochs without a lower loss. cosine: to 0 over `epochs`. step: a tenth after
+    every `decay_step` epochs. none: constant."""
     return {
-        "plateau": lambda made: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=5),
+        "plateau": lambda made: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=decay_step),
         "cosine": lambda made: lr_scheduler.CosineAnnealingLR(made, T_max=epochs),
-        "step": lambda made: lr_scheduler.StepLR(made, step_size=math.ceil(epochs / 3), gamma=0.1),
+        "step": lambda made: lr_scheduler.StepLR(made, step_size=decay_step, gamma=0.1),
         "none": lambda made: lr_scheduler.ConstantLR(made, factor=1.0),
     }[name]
 

@@ -23,6 +23,7 @@ from core.flags import Range
 from core.refusal import Refusal
 from core.reports import label_errors, listing, plots
 from core.runs import reader
+from core.runs.manifest import age_boundaries
 
 #: People in the printed table.
 SHOWN = 10
@@ -43,8 +44,7 @@ def audit(name: str, options: Options) -> None:
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
     probs /= probs.sum(1, keepdims=True)
-    trained_with = run.manifest["recipe"]
-    boundaries = (trained_with.get("age_young", 30), trained_with.get("age_old", 60))
+    boundaries = age_boundaries(run.manifest["recipe"])
     ranked = label_errors.with_error_probabilities(rows, probs, *boundaries)
     ranked = ranked.sort_values("label_error", ascending=False, kind="stable")
     proposed = label_errors.propose(rows, probs, options.threshold, *boundaries)
@@ -60,7 +60,7 @@ def audit(name: str, options: Options) -> None:
     header = (*(column.replace("_", " ") for column in ERRORS), "true", "age", "predicted", "image")
     listing.print_table([header, *cells.itertuples(index=False, name=None)])
     print(f"\n{folder / 'images.csv'}: {len(ranked)} held-out images, the most probable label error first")
-    print(_draw_sheet(folder / "sheet.png", ranked, places.data(options.data), tuple(trained_with["crop"])))
+    print(_draw_sheet(folder / "sheet.png", ranked, places.data(options.data), tuple(run.manifest["recipe"]["crop"])))
     _print_fixes(folder / "fixes.csv", proposed, fixes)
 
 

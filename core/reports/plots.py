@@ -18,6 +18,7 @@ from core.images import decode
 from core.images.decode import Framing
 from core.runs import foldrun, reader
 from core.runs.foldrun import Epoch
+from core.runs.manifest import age_boundaries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ def report(folder: Path, root: Path) -> None:
     rows, probs = rows[covered].reset_index(drop=True), probs[covered]
     trained_with = disk.read_json(folder / "start.json")["recipe"]
     fold_folders = sorted((folder / "folds").iterdir(), key=lambda path: int(path.name))
-    boundaries = (trained_with.get("age_young", 30), trained_with.get("age_old", 60))
+    boundaries = age_boundaries(trained_with)
     figures = {
         "curves": curves([foldrun.read_log(path) for path in fold_folders]),
         "confusion_18": confusion_18(rows, probs),

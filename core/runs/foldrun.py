@@ -9,23 +9,42 @@ from typing import TypedDict
 
 import numpy as np
 
-from core import disk
+from core import disk, labels, score
 
 #: The file in a fold's folder that holds its progress, and how often it is renewed at most.
 PROGRESS, SECONDS = ".progress", 1.0
 
 
-class Epoch(TypedDict):
-    """A line of log.jsonl; macro_f1 and accuracy are of the held-out rows, None where they are not watched. `skipped`
-    steps moved nothing, because a gradient overflowed in float16."""
+class HeldOut(TypedDict):
+    """Of the held-out rows: macro F1, accuracy, the accuracy of each task, and the mean log loss of the true class.
+    None where they are not watched."""
+
+    macro_f1: float | None
+    accuracy: float | None
+    mask: float | None
+    gender: float | None
+    age: float | None
+    held_out_loss: float | None
+
+
+NOT_WATCHED: HeldOut = {
+    "macro_f1": None,
+    "accuracy": None,
+    "mask": None,
+    "gender": None,
+    "age": None,
+    "held_out_loss": None,
+}
+
+
+class Epoch(HeldOut):
+    """A line of log.jsonl. `skipped` steps moved nothing, because a gradient overflowed in float16."""
 
     fold: int
     phase: str
     epoch: int
     lr: float
     loss: float
-    macro_f1: float | None
-    accuracy: float | None
     seconds: float
     images_per_second: float
     skipped: int
@@ -61,6 +80,20 @@ class FoldRun:
         """Write the fold's probabilities; test.npy last, for it says that the fold is finished."""
         disk.write_array(self.folder / "oof.npy", oof.astype(np.float32))
         disk.write_array(self.folder / "test.npy", test.astype(np.float32))
+
+
+def held_out(probs: np.ndarray, true: np.ndarray) -> HeldOut:
+    """What an epoch's log line tells of probabilities (n, 18) for rows of these classes (n,)."""
+    predicted = probs.argmax(1)
+    mask, gender, age = map(score.accuracy, labels.split(true), labels.split(predicted))
+    return {
+        "macro_f1": score.macro_f1(true, predicted),
+        "accuracy": score.accuracy(true, predicted),
+        "mask": mask,
+        "gender": gender,
+        "age": age,
+        "held_out_loss": float(-np.log(np.maximum(probs[np.arange(len(true)), true], 1e-7)).mean()),
+    }
 
 
 def finished(folder: Path) -> bool:

@@ -56,3 +56,9 @@ class Manifest(Start):
     machine: Machine
     finished: str
     training_seconds: float
+
+
+def age_boundaries(recipe: Values) -> tuple[int, int]:
+    """The two ages in years that a run's training rows were called by; those of its age model if models differ."""
+    young, old = (recipe.get(name, true) for name, true in (("age_young", 30), ("age_old", 60)))
+    return tuple(each["age"] if isinstance(each, dict) else each for each in (young, old))  # type: ignore[return-value]

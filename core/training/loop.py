@@ -8,6 +8,7 @@ make every out-of-fold score a lie.
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -15,17 +16,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core import score
 from core.data.table import Rows
 from core.images import loader
 from core.images.prefetch import prefetch
 from core.nets import optim
 from core.refusal import Refusal
-from core.runs.foldrun import Epoch, FoldRun
+from core.runs.foldrun import NOT_WATCHED, Epoch, FoldRun, HeldOut, held_out
 from core.training import checkpoint, ranks, step
 from core.training.checkpoint import Learner, LearnerState
 from core.training.device import autocast, dtype, is_out_of_memory, memory
-from core.training.phase import Phase, one_phase, rounds
+from core.training.phase import Phase, Places, one_phase, rounds
 from core.training.progress import NoProgress, Progress
 
 __all__ = ["FoldRun", "Phase", "Predictions", "fit", "one_phase", "predict"]
@@ -37,12 +37,16 @@ PREDICT_BATCH = {"cpu": 64, "cuda": 256}
 Predictions = tuple[np.ndarray, np.ndarray]
 Net = TypeVar("Net", bound=nn.Module)
 Probs = Callable[[Net, torch.Tensor], torch.Tensor]
+Watch = tuple[Callable[[Net, torch.Tensor], torch.Tensor], Rows] | None
+#: (n, 18) -> (n, 18): what becomes of a net's probabilities before they are scored.
+Joined = Callable[[np.ndarray], np.ndarray]
 
 
-def fit(net: Net, plan: list[Phase], run: FoldRun, watch: tuple[Probs[Net], Rows] | None = None) -> None:
+def fit(net: Net, plan: list[Phase], run: FoldRun, watch: Watch[Net] = None, joined: Joined | None = None) -> None:
     """Train `net` in place through all phases, then save its weights in the run's folder.
 
-    `watch` is (probs, rows) to score after each epoch; the scores are written down and decide nothing.
+    `watch` is (probs, rows) to score after each epoch, `joined` with what the run takes from elsewhere; the scores are
+    written down and decide nothing.
 
     Refuses: to go on when memory runs out, or when the loss is no longer a number."""
     device = torch.device(run.device)
@@ -62,7 +66,7 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: tuple[Probs[Net], Rows
             for phase, _ in places:
                 if phase not in learners:
                     learners[phase] = _learner(net, plan[phase], run, None)
-            _train(net, learners, places, run, watch, progress)
+            _train(net, learners, places, run, progress, partial(_held_out, net, watch, joined, run.precision))
             learners = {at: each for at, each in learners.items() if (at, plan[at].epochs - 1) not in places}
             if ranks.is_first():
                 checkpoint.save(run.folder, net, learners, number)
@@ -91,10 +95,10 @@ def _learner(net: nn.Module, phase: Phase, run: FoldRun, state: LearnerState | N
 def _train(
     net: Net,
     learners: dict[int, Learner],
-    places: list[tuple[int, int]],
+    places: Places,
     run: FoldRun,
-    watch: tuple[Probs[Net], Rows] | None,
     progress: Progress | NoProgress,
+    scores: Callable[[], HeldOut],
 ) -> None:
     """One round: an epoch of each of these phases."""
     steps = [learners[number].step for number, _ in places]
@@ -102,7 +106,7 @@ def _train(
     start = time.perf_counter()
     losses = _epoch(net, steps, [(run.seed, run.fold, *place) for place in places], progress)
     seconds = time.perf_counter() - start
-    macro_f1, accuracy = _scores(net, watch, run.precision)
+    watched = scores()
     for (number, epoch), lr, loss in zip(places, rates, losses, strict=True):
         learn, phase = learners[number], learners[number].step.phase
         optim.step_schedule(learn.schedule, loss)
@@ -112,8 +116,7 @@ def _train(
             "epoch": epoch,
             "lr": lr,
             "loss": loss,
-            "macro_f1": macro_f1,
-            "accuracy": accuracy,
+            **watched,
             "seconds": seconds / len(places),
             "images_per_second": phase.images * len(places) / seconds,
             "skipped": learn.step.skipped(),
@@ -121,12 +124,11 @@ def _train(
         progress.epoch(phase, row)
 
 
-def _scores(net: Net, watch: tuple[Probs[Net], Rows] | None, precision: str) -> tuple[float, float] | tuple[None, None]:
-    """Macro F1 and accuracy on the watched rows."""
+def _held_out(net: Net, watch: Watch[Net], joined: Joined | None, precision: str) -> HeldOut:
     if watch is None:
-        return None, None
-    predicted, true = predict(net, *watch, precision=precision).argmax(1), watch[1].column("label")
-    return score.macro_f1(true, predicted), score.accuracy(true, predicted)
+        return NOT_WATCHED
+    predicted = predict(net, *watch, precision=precision)
+    return held_out(joined(predicted) if joined else predicted, watch[1].column("label"))
 
 
 def _epoch(

@@ -19,6 +19,8 @@ Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 #: How long a phase is trained until the next of its neighbours is.
 Turns = Literal["stage", "epoch", "batch"]
+#: (number of a phase, epoch) of several.
+Places = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def one_phase(
     return [Phase(name, loader, net, loss, list(net.parameters()), optimizer, schedule, epochs)]
 
 
-def rounds(plan: list[Phase]) -> list[list[tuple[int, int]]]:
-    """(phase, epoch) of each round of training, in order; those of one round are trained batch by batch in turn."""
-    order: list[list[tuple[int, int]]] = []
+def rounds(plan: list[Phase]) -> list[Places]:
+    """The places of each round of training, in order; those of one round are trained batch by batch in turn."""
+    order: list[Places] = []
     for turns, neighbours in itertools.groupby(enumerate(plan), lambda each: each[1].turns):
         places = [(number, epoch) for number, phase in neighbours for epoch in range(phase.epochs)]
         if turns != "stage":

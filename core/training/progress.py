@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from core.runs.foldrun import Epoch, FoldRun, ProgressFile
+from core.runs.foldrun import Epoch, FoldRun, HeldOut, ProgressFile
 from core.training.phase import Phase
 
 #: What TensorBoard shows of an epoch.
-CURVES = ("loss", "lr", "macro_f1", "accuracy", "images_per_second")
+CURVES = ("loss", "lr", *HeldOut.__annotations__, "images_per_second")
 
 
 class Progress:

@@ -37,7 +37,7 @@ class Recipe(recipe.Shared):
     age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
     # as in every version
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    backbone: flags.Backbone = "effb0"  # effb4 effb7 resnext50 lite0 or timm's name; larger ones were no better
     crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
     scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
     epochs: flags.Count = 12  # the original's; the training loss is nearly flat by then
@@ -45,6 +45,7 @@ class Recipe(recipe.Shared):
     loss: losses.Name = "cross_entropy"  # or weighted, focal
     gamma: flags.Positive = 2.0  # of the focal loss
     label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    lr_decay_step: flags.Count = 5  # epochs: plateau's patience, step's length; the original's Ir_decay_step
     optimizer: optim.Name = "adam"  # or adamp, sgd
     age_young: flags.Age = 30  # the competition's boundary
     age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
@@ -67,7 +68,7 @@ def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
     loss = losses.make(recipe.loss, rows.column("label"), 18, recipe.gamma, recipe.label_smoothing)
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
     optimizer = optim.optimizer(recipe.optimizer, recipe.lr)
-    schedule = optim.schedule(recipe.schedule, recipe.epochs)
+    schedule = optim.schedule(recipe.schedule, recipe.epochs, recipe.lr_decay_step)
     return loop.one_phase("single", net, loader, loss, optimizer, schedule, recipe.epochs)
 
 

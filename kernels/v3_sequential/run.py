@@ -41,18 +41,19 @@ class Recipe(recipe.Shared):
     epochs: flags.Count = 12  # of each head, so three times as many in all
     lr: flags.Positive = 1e-4  # a usual rate for trained weights
     schedule: optim.Schedule = "none"  # or plateau, cosine, step
-    augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # the original's
+    augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # as v2, every image turned
     augment: Augmented = "all"  # or copies, none; v3 varied every image
     age_old: flags.Age = 60  # the competition's boundary; moving it came later
     resample: Resampling = "none"  # or elderly, balance, which came later
     # as in every version
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    backbone: flags.Backbone = "effb0"  # effb4 effb7 resnext50 lite0 or timm's name; larger ones were no better
     crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
     scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
     batch: flags.Count = 16  # the original's
     loss: losses.Name = "cross_entropy"  # or weighted, focal
     gamma: flags.Positive = 2.0  # of the focal loss
     label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    lr_decay_step: flags.Count = 5  # epochs: plateau's patience, step's length; the original's Ir_decay_step
     optimizer: optim.Name = "adam"  # or adamp, sgd
     age_young: flags.Age = 30  # the competition's boundary
     age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
@@ -108,7 +109,7 @@ def head(net: Net, task: Task, before: Task | None, part: np.ndarray, loader: Lo
         loss=lambda logits, label: own_loss(logits, labels.split(label)[which]),
         parameters=[*net.backbone(task).parameters(), *getattr(net, task).parameters()],
         optimizer=optim.optimizer(recipe.optimizer, recipe.lr),
-        schedule=optim.schedule(recipe.schedule, recipe.epochs),
+        schedule=optim.schedule(recipe.schedule, recipe.epochs, recipe.lr_decay_step),
         epochs=recipe.epochs,
         turns=recipe.turns,
         before=take_over,

@@ -8,6 +8,7 @@ Out-of-fold / test macro F1: 0.417 / 0.512 on 300 photographed people, 11.9 min;
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -34,26 +35,27 @@ Task = Literal["mask", "gender", "age"]
 @dataclass(frozen=True, kw_only=True)
 class Recipe(recipe.Shared):
     # this version's own; PerTask flags take VALUE for all three models, or mask=VALUE,age=VALUE
-    backbone: PerTask[str] = same("effb0")  # effb0 effb4 effb7 resnext50 lite0 or timm's name
-    epochs: flags.Count = 12  # of each model, so three times as many in all
+    backbone: PerTask[flags.Backbone] = same("effb0")  # effb0 effb4 effb7 resnext50 lite0 or timm's name
+    epochs: PerTask[flags.Count] = same(12)  # of each model, so three times as many in all
     lr: PerTask[flags.Positive] = same(1e-4)  # a usual rate for trained weights
     loss: PerTask[losses.Name] = same("cross_entropy")  # or weighted, focal
     optimizer: PerTask[optim.Name] = same("adam")  # or adamp, sgd
     schedule: PerTask[optim.Schedule] = same("plateau")  # or cosine, step, none
     augmentations: PerTask[tuple[Augmentation, ...]] = same(FINAL_RECIPE)  # by task they are joined by +
-    augment: Augmented = "copies"  # or all, none: copies only was what helped
-    age_old: flags.Age = 58  # training rows from 58 are called elderly: the best of those tried
-    resample: Resampling = "elderly"  # or none, balance; elderly only was what helped
+    augment: PerTask[Augmented] = same("copies")  # or all, none; copies only was what helped
+    gamma: PerTask[flags.Positive] = same(2.0)  # of the focal loss
+    resample: PerTask[Resampling] = same("elderly")  # or none, balance; elderly only was what helped
+    age_young: PerTask[flags.Age] = same(30)  # the competition's boundary
+    age_old: PerTask[flags.Age] = same(58)  # training rows from 58 are called elderly: the best of those tried
+    age_drop: PerTask[tuple[flags.Age, ...]] = same(())  # ages in years to leave out of training, joined by +
     tasks: tuple[Task, ...] = ("mask", "gender", "age")  # what to train; the rest comes from --reuse
     reuse: flags.RunName = ""  # KERNEL/NAME, a finished run that gives the probabilities of all other tasks
     # as in every version
     crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
     scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
     batch: flags.Count = 16  # the original's
-    gamma: flags.Positive = 2.0  # of the focal loss
     label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
-    age_young: flags.Age = 30  # the competition's boundary
-    age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
+    lr_decay_step: flags.Count = 5  # epochs: plateau's patience, step's length; the original's Ir_decay_step
 
     def __post_init__(self) -> None:
         if bool(self.reuse) == (set(self.tasks) == set(labels.TASKS)):
@@ -72,28 +74,37 @@ class Net(nn.ModuleDict):
 
 
 def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
-    """One phase for each model that is trained; no two share a parameter."""
-    parts = dict(zip(labels.TASKS, labels.split(rows.column("label")), strict=True))
+    """One phase for each model that is trained, on rows of its own; no two share a parameter."""
+    own = {task: task_rows(task, rows, recipe) for task in net}
     return [
         loop.Phase(
             name=task,
-            loader=Loader(rows, recipe.batch, recipe.augmentations.of(task), recipe.augment, recipe.workers),
+            loader=Loader(
+                own[task], recipe.batch, recipe.augmentations.of(task), recipe.augment.of(task), recipe.workers
+            ),
             forward=model,
-            loss=task_loss(task, parts[task], recipe),
+            loss=task_loss(task, own[task], recipe),
             parameters=list(model.parameters()),
             optimizer=optim.optimizer(recipe.optimizer.of(task), recipe.lr.of(task)),
-            schedule=optim.schedule(recipe.schedule.of(task), recipe.epochs),
-            epochs=recipe.epochs,
+            schedule=optim.schedule(recipe.schedule.of(task), recipe.epochs.of(task), recipe.lr_decay_step),
+            epochs=recipe.epochs.of(task),
         )
         for task, model in net.items()
     ]
 
 
-def task_loss(task: str, part: np.ndarray, recipe: Recipe) -> losses.Loss:
+def task_rows(task: str, rows: Rows, recipe: Recipe) -> Rows:
+    """What one task's model is trained on: rows called by its own boundaries, and its own copies."""
+    called = age_filter.apply(rows, recipe.age_young.of(task), recipe.age_old.of(task), recipe.age_drop.of(task))
+    return resample.repeat(called, recipe.resample.of(task))
+
+
+def task_loss(task: str, rows: Rows, recipe: Recipe) -> losses.Loss:
     """The loss of one task on its part of the label."""
-    number, gamma = len(labels.TASKS[task]), recipe.gamma
-    loss = losses.make(recipe.loss.of(task), part, number, gamma, recipe.label_smoothing)
-    return lambda logits, label: loss(logits, dict(zip(labels.TASKS, labels.split(label), strict=True))[task])
+    at, gamma, smoothing = list(labels.TASKS).index(task), recipe.gamma.of(task), recipe.label_smoothing
+    part = labels.split(rows.column("label"))[at]
+    loss = losses.make(recipe.loss.of(task), part, len(labels.TASKS[task]), gamma, smoothing)
+    return lambda logits, label: loss(logits, labels.split(label)[at])
 
 
 def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
@@ -105,7 +116,7 @@ def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
     return labels.joint(*(each.float().softmax(1) for each in logits.values()))
 
 
-def joined(new: np.ndarray, old: np.ndarray | None, tasks: tuple[Task, ...]) -> np.ndarray:
+def joined(tasks: tuple[Task, ...], old: np.ndarray | None, new: np.ndarray) -> np.ndarray:
     """(n, 18): the marginals of `tasks` from `new`, the others from `old`, a run that is reused."""
     if old is None:
         return new
@@ -115,13 +126,13 @@ def joined(new: np.ndarray, old: np.ndarray | None, tasks: tuple[Task, ...]) -> 
 
 def fit_fold(recipe: Recipe, table: Table, fold: Fold, run: loop.FoldRun) -> loop.Predictions:
     old = reader.load_fold(recipe.reuse, fold, table) if recipe.reuse else {}
-    rows = age_filter.apply(fold.fit, recipe.age_young, recipe.age_old, recipe.age_drop)  # fit rows only: held-out rows
-    rows = resample.repeat(rows, recipe.resample)  # are never filtered, repeated or augmented
-    net = Net(recipe)
-    loop.fit(net, plan(net, rows, recipe), run, watch=(probs, fold.held_out))  # watched, not chosen by
-    tta, precision = recipe.tta, recipe.precision
-    held_out = joined(loop.predict(net, probs, fold.held_out, tta, precision), old.get("oof"), recipe.tasks)
-    return held_out, joined(loop.predict(net, probs, table.test, tta, precision), old.get("test"), recipe.tasks)
+    on_held_out, on_test = (partial(joined, recipe.tasks, old.get(part)) for part in ("oof", "test"))
+    net = Net(recipe)  # plan filters, repeats and augments fit rows only, never held-out rows
+    loop.fit(net, plan(net, fold.fit, recipe), run, (probs, fold.held_out), on_held_out)  # watched, not chosen by
+    held_out, test = (
+        loop.predict(net, probs, rows, recipe.tta, recipe.precision) for rows in (fold.held_out, table.test)
+    )
+    return on_held_out(held_out), on_test(test)
 
 
 if __name__ == "__main__":

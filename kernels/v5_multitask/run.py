@@ -29,10 +29,10 @@ class Recipe(recipe.Shared):
     schedule: optim.Schedule = "plateau"  # or cosine, step, none; plateau's patience of 5 seldom ends in 12 epochs
     augmentations: tuple[Augmentation, ...] = FINAL_RECIPE  # the four that helped
     augment: Augmented = "copies"  # or all, none; originals stay as they are, as the test images will be
-    age_old: flags.Age = 58  # training rows from 58 are called elderly: the boundary that helped most
+    age_old: flags.Age = 58  # training rows from 58 are called elderly: the boundary that helped v4 most
     resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people, a third of the classes
     # as in every version
-    backbone: str = "effb0"  # effb0 effb4 effb7 resnext50 lite0 or timm's name; larger ones were slower and no better
+    backbone: flags.Backbone = "effb0"  # effb4 effb7 resnext50 lite0 or timm's name; larger ones were no better
     crop: tuple[flags.Count, flags.Count] = (360, 200)  # height,width: head and shoulders
     scale: flags.Scale = 1.0  # shrinks the photographs; below 1 for a CPU
     epochs: flags.Count = 12  # the original's; the training loss is nearly flat by then
@@ -40,6 +40,7 @@ class Recipe(recipe.Shared):
     loss: losses.Name = "cross_entropy"  # or weighted, focal
     gamma: flags.Positive = 2.0  # of the focal loss
     label_smoothing: flags.Fraction = 0.0  # share of each label spread over all classes of its head
+    lr_decay_step: flags.Count = 5  # epochs: plateau's patience, step's length; the original's Ir_decay_step
     optimizer: optim.Name = "adam"  # or adamp, sgd
     age_young: flags.Age = 30  # the competition's boundary
     age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
@@ -74,7 +75,10 @@ def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
         return mask + gender + age
 
     loader = Loader(rows, recipe.batch, recipe.augmentations, recipe.augment, recipe.workers)
-    how = optim.optimizer(recipe.optimizer, recipe.lr), optim.schedule(recipe.schedule, recipe.epochs)
+    how = (
+        optim.optimizer(recipe.optimizer, recipe.lr),
+        optim.schedule(recipe.schedule, recipe.epochs, recipe.lr_decay_step),
+    )
     return loop.one_phase("joint", net, loader, joint_loss, *how, recipe.epochs)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from core import labels, recipe
 from core.reports import label_errors
 from core.runs import reader
+from core.runs.manifest import age_boundaries
 
 SURE = (0.5, 0.8, 0.9, 0.95, 0.99)
 
@@ -42,8 +43,7 @@ def main(name: str) -> None:
     run = reader.load(name)
     covered = ~np.isnan(run.oof[:, 0])
     rows, probs = run.rows[covered].reset_index(drop=True), run.oof[covered].astype(np.float64)
-    recipe = run.manifest["recipe"]
-    taught = (recipe.get("age_young", 30), recipe.get("age_old", 60))
+    taught = age_boundaries(run.manifest["recipe"])
     print("| surer than | gender found | age found | mask found | proposed of the labels as they are |")
     print("|---|---|---|---|---|")
     for sure in SURE:

@@ -126,7 +126,7 @@ def test_training_sees_fit_rows_only_and_held_rows_as_they_are(path, data_dir, o
     asked = recipe.parse(load(path).Recipe, flags)
     trained, predicted = [], []
     monkeypatch.setattr(
-        loop, "fit", lambda net, plan, run, watch=None: trained.extend(phase.loader.rows for phase in plan)
+        loop, "fit", lambda net, plan, run, watch, *_: trained.extend(phase.loader.rows for phase in plan)
     )
     monkeypatch.setattr(loop, "predict", lambda net, probs, rows, tta, precision: predicted.append(rows))
     fold = folds.split(dataclasses.replace(opened, fold_of_row=folds.assign(opened.train, 2, 0.2)))[0]

@@ -79,9 +79,9 @@ def test_an_optimizer_goes_on_from_its_saved_state(name):
     torch.testing.assert_close(halfway, straight, rtol=0, atol=0)
 
 
-def rates(name, losses_seen):
+def rates(name, losses_seen, decay_step=5):
     optimizer = optim.optimizer("sgd", 1.0)([torch.nn.Parameter(torch.zeros(1))])
-    made = optim.schedule(name, len(losses_seen))(optimizer)
+    made = optim.schedule(name, len(losses_seen), decay_step)(optimizer)
     seen = []
     for loss in losses_seen:
         seen.append(optimizer.param_groups[0]["lr"])
@@ -92,10 +92,11 @@ def rates(name, losses_seen):
 
 def test_schedules_in_closed_form():
     np.testing.assert_allclose(rates("none", [1.0] * 4), 1)
-    np.testing.assert_allclose(rates("step", [1.0] * 6), [1, 1, 0.1, 0.1, 0.01, 0.01])
-    np.testing.assert_allclose(rates("step", [1.0] * 5), [1, 1, 0.1, 0.1, 0.01])
+    np.testing.assert_allclose(rates("step", [1.0] * 6), [1] * 5 + [0.1])
+    np.testing.assert_allclose(rates("step", [1.0] * 5, 2), [1, 1, 0.1, 0.1, 0.01])
     np.testing.assert_allclose(rates("cosine", [1.0] * 4), [(1 + np.cos(np.pi * k / 4)) / 2 for k in range(4)])
     np.testing.assert_allclose(rates("plateau", [1.0] * 9), [1] * 7 + [0.1] * 2)
+    np.testing.assert_allclose(rates("plateau", [1.0] * 5, 2), [1] * 4 + [0.1])
     np.testing.assert_allclose(rates("plateau", [1 / (k + 1) for k in range(9)]), 1)
 
 
