@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
+.PHONY: help demo test ensemble scored runs study select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -45,6 +45,9 @@ scored: $(VENV)/made  ## write down what the competition said: make scored NAME=
 
 sweep: $(VENV)/made  ## train a table of runs: make sweep TABLE=sweep.csv [DATA=DIR] [JOBS=N] [CLUSTER=tcp://host:port]
 	@$(PY) -m core.launch.sweep $(or $(TABLE),sweep.csv) $(if $(DATA),--data $(DATA)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(FLAGS)
+
+study: $(VENV)/made  ## train what a study lacks, and write docs/studies/NAME.md: make study NAME=report [DATA=DIR] [JOBS=N] [ONLY=ARM,ARM] [CLUSTER=tcp://host:port]
+	@$(PY) -m tests.studies "$(NAME)" $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS)) $(if $(ONLY),--only $(ONLY)) $(if $(CLUSTER),--cluster $(CLUSTER))
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.reports.listing

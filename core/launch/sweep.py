@@ -15,7 +15,7 @@ anything runs; then finished runs are skipped and the others trained, --jobs at 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def sweep(table: Path, options: Options, flags: list[str]) -> None:
         return
     if options.cluster:
         cluster.reach(options.cluster, options.jobs)
-    refused = _train(due, options) if due else []
+    refused = train(due, options) if due else []
     listing.table([each.name for each in requested])
     for name, why in refused:
         print(f"{name}: {why}", file=sys.stderr)
@@ -59,8 +59,10 @@ def sweep(table: Path, options: Options, flags: list[str]) -> None:
         raise Refusal(f"{len(refused)} of {len(due)} runs were refused; the same command trains what is left")
 
 
-def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
-    """Train these runs; (name, why) of those that were refused."""
+def train(
+    due: list[Planned], options: Options, finished: Callable[[Planned], list[str]] = lambda _: []
+) -> list[tuple[str, str]]:
+    """Train these runs; (name, why) of those that were refused. The lines of `finished` are shown as each run ends."""
     todo = [jobs.whole_run(each.file, each.recipe, torch.get_num_threads()) for each in due]
     folders = {
         places.runs() / kernel / place / "folds": f"{each.name}  "
@@ -79,7 +81,7 @@ def _train(due: list[Planned], options: Options) -> list[tuple[str, str]]:
                 display.write(f"{name}  refused")
             else:
                 scores = [line for line in done.stdout.splitlines() if line.startswith("out of fold")]
-                for line in (*done.stderr.splitlines(), *(scores or ["finished"])):
+                for line in (*done.stderr.splitlines(), *(scores or ["finished"]), *finished(due[result.number])):
                     display.write(f"{name}  {line}")
     return refused
 

@@ -25,7 +25,8 @@ def resolve(requested: KernelRecipe) -> KernelRecipe:
     """The recipe as it is trained: --smoke made tiny, the device found, unless a cluster's workers find theirs."""
     if requested.smoke:
         folds, batch, scale = min(requested.folds, 2), min(requested.batch, 8), min(requested.scale, 0.2)
-        requested = replace(requested, folds=folds, batch=batch, scale=scale, epochs=1)
+        epochs = flags.same(1) if isinstance(requested.epochs, flags.PerTask) else 1
+        requested = replace(requested, folds=folds, batch=batch, scale=scale, epochs=epochs)
     return replace(requested, device=requested.device if requested.cluster else device.find(requested.device))
 
 

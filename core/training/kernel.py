@@ -30,7 +30,7 @@ class KernelRecipe(Shared):
     backbone: str | PerTask[str]
     crop: tuple[int, int]
     scale: float
-    epochs: int
+    epochs: int | PerTask[int]
     batch: int
     augmentations: tuple[str, ...] | PerTask[tuple[str, ...]]
 

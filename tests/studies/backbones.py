@@ -1,0 +1,18 @@
+"""Larger backbones, which the report found slower and no better on this little data."""
+
+from tests.studies.table import Arm, Claim, Side, Study
+
+LARGER = ("effb4", "effb7", "resnext50")
+
+STUDY = Study(
+    question="Is a larger backbone worth its time?",
+    data="the competition's own, in its form; or any other (README.md)",
+    make_data="python -m tests.studies.faces ../shared/faces DATA --people 600 --eval-people 200",
+    kernel="v5_multitask",
+    base={"backbone": "effb0"},
+    arms=(Arm("effb0"), *(Arm(name, {"backbone": name}) for name in LARGER)),
+    claims=tuple(
+        Claim("backbones", f"{name} is better than effb0", Side((name,)), Side(("effb0",))) for name in LARGER
+    ),
+    needs="a GPU, and weights from timm's hub",
+)
