@@ -1,4 +1,5 @@
-"""The vote that won second place: v5 on EfficientNet-B0 and on ResNeXt50, soft, equal weights."""
+"""The vote that won second place, with the mean of all folds where the original had one model of nearly all people
+(original.py): v5 on EfficientNet-B0 and on ResNeXt50, soft, equal weights."""
 
 from ensembles.voting import run, soft, submit
 

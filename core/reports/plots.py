@@ -45,6 +45,7 @@ def report(folder: Path, root: Path) -> None:
         "curves": curves([foldrun.read_log(path) for path in fold_folders]),
         "confusion_18": confusion_18(rows, probs),
         "confusion_parts": confusion_parts(rows, probs),
+        "classes": classes(rows, probs),
         "accuracy_by_age": accuracy_by_age(rows, probs, boundaries),
     }
     if all((root / file).is_file() for file in rows["file"]):
@@ -62,13 +63,15 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def curves(folds: list[list[Epoch]]) -> Figure:
-    """Loss, held-out scores and learning rate by epoch, a line per fold; dashed lines between the phases."""
-    figure = _figure(13, 7)
+    """Losses, held-out scores of all and of each task, and learning rate by epoch, a line per fold; dashed lines
+    between the phases."""
+    figure = _figure(18, 7)
     scores = {"macro_f1": "held-out macro F1", "accuracy": "held-out accuracy"}
-    titles = {"loss": "training loss", **scores, "lr": "learning rate"}
-    for axes, (name, title) in zip(figure.subplots(2, 2).flat, titles.items(), strict=True):
+    tasks = {task: f"held-out accuracy of {task}" for task in labels.TASKS}
+    titles = {"loss": "training loss", "held_out_loss": "held-out log loss", **scores, **tasks, "lr": "learning rate"}
+    for axes, (name, title) in zip(figure.subplots(2, 4).flat, titles.items(), strict=True):
         for number, fold in enumerate(folds):
-            values = np.array([dict(row)[name] for row in fold], float)  # None is NaN
+            values = np.array([dict(row).get(name) for row in fold], float)  # None is NaN
             axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=f"fold {number}")
         phases = np.array([row["phase"] for fold in folds[:1] for row in fold])
         for last in np.flatnonzero(phases[1:] != phases[:-1]):
@@ -96,6 +99,25 @@ def confusion_parts(rows: pd.DataFrame, probs: np.ndarray) -> Figure:
     for axes, (task, names), (true, predicted) in zip(figure.subplots(1, 3), labels.TASKS.items(), parts, strict=True):
         counts = score.confusion(true, predicted, len(names))
         _matrix(axes, counts, names, f"{task}: accuracy {score.accuracy(true, predicted):.3f}")
+    return figure
+
+
+def classes(rows: pd.DataFrame, probs: np.ndarray) -> Figure:
+    """A table of precision, recall, F1 and number of images of each class; arguments as in `confusion_18`."""
+    from matplotlib import colormaps
+    from sklearn.metrics import precision_recall_fscore_support
+
+    true, predicted, every = rows["label"].to_numpy(), probs.argmax(1), range(len(labels.CLASSES))
+    parts = precision_recall_fscore_support(true, predicted, labels=every, zero_division=0)
+    cells = [(*(f"{value:.3f}" for value in scores), f"{images}") for *scores, images in zip(*parts, strict=True)]
+    figure = _figure(8, 6.5)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.set_title(f"each class, out of fold: macro F1 {parts[2].mean():.4f}")
+    heads = ("precision", "recall", "F1", "images")
+    colours: list[list] = [[*(colormaps["Blues"](0.6 * float(value)) for value in row[:3]), "white"] for row in cells]
+    shown = axes.table(cells, colours, colLabels=heads, rowLabels=labels.CLASSES, loc="center", cellLoc="center")
+    shown.scale(1, 1.5)
     return figure
 
 

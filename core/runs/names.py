@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import fields
+from decimal import Decimal
 
 from core import disk, places
 from core.flags import TAGS, PerTask, Value, flag_name
@@ -20,7 +21,7 @@ def results(recipe: Shared) -> Values:
 def run_name(recipe: Shared) -> str:
     """--name, else the backbone and whatever differs from the kernel's defaults; a smoke run is named so.
 
-    A value of one task reads `age.lr0.001`; a backbone that differs by task is named after that of the first task.
+    A value of one task reads `age.lr1e-3`; a backbone that differs by task is named after that of the first task.
     """
     defaults = {field.name: field.default for field in fields(recipe)}
     own = {name: getattr(recipe, name) for name in results(recipe)}
@@ -39,13 +40,24 @@ def _differing(name: str, value: Value, default: Value) -> list[str]:
     usual = default if isinstance(default, PerTask) else PerTask(default, default, default)
     if value.is_same:
         return [f"{name}{_safe(value.mask)}"] if value != usual else []
-    return [f"{task}.{name}{_safe(value.of(task))}" for task in TASKS if value.of(task) != usual.of(task)]
+    return [f"{task}.{name}{_safe(_short(value.of(task)))}" for task in TASKS if value.of(task) != usual.of(task)]
+
+
+def _short(value: Value) -> Value:
+    """A number in its shorter form: 1e-4, not 0.0001, and 5, not 5.0."""
+    if not isinstance(value, float):
+        return value
+    number = Decimal(repr(value)).normalize()
+    return min(f"{number:f}", f"{number:e}".replace("e+0", "").replace("e-0", "e-"), key=len)
 
 
 def _safe(value: Value) -> str:
+    """As a name may hold it; a run, KERNEL/NAME, with ~ for its slash. What is long, or reads as flags, is hashed."""
     if isinstance(value, tuple):
         value = "+".join(map(str, value)) or "none"
     text = str(value)
+    if re.fullmatch(rf"\w+/\w{{1,{LONGEST}}}", text):
+        return text.replace("/", "~")
     return text if re.fullmatch(rf"[\w.+-]{{1,{LONGEST}}}", text) else disk.text_digest(text)[:8]
 
 
@@ -75,7 +87,8 @@ def _flags(backbone: str, parsed: list[tuple[str, str, str]]) -> list[str]:
         texts["backbone"] = [f"{task}={named.get(task, backbone)}" for task in TASKS]
     for task, name, value in parsed:
         if name != "backbone":
-            texts.setdefault(name, []).append(f"{task}={value}" if task else re.sub(r"(?<![eE])[+]", ",", value))
+            value = value.replace("~", "/") if task else re.sub(r"(?<![eE])[+]", ",", value.replace("~", "/"))
+            texts.setdefault(name, []).append(f"{task}={value}" if task else value)
     return [f"--{flag_name(name)} {','.join(parts)}" for name, parts in texts.items()]
 
 

@@ -84,6 +84,17 @@ def add(name: str, options: Options) -> Entry:
     return entries[name]
 
 
+def to_beat(entries: Entries, names: Iterable[str]) -> list[str]:
+    """Each line that is none of these submissions, in words: its name, its scores and its note."""
+    lines = []
+    for name in [each for each in entries if each not in set(names)]:
+        known = [f"{column.replace('_', ' ')} {entries[name][column]}" for column in SCORES if entries[name][column]]
+        lines.append(
+            f"{name}: {', '.join(known) or 'no score'}" + (f" ({note})" if (note := entries[name]["note"]) else "")
+        )
+    return lines
+
+
 def known_columns(entries: Entries, names: Iterable[str]) -> list[str]:
     """The score columns in which at least one of these submissions has a score."""
     known = [entries[name] for name in names if name in entries]

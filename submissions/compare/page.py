@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 from core import disk, labels, places, score
 from core.images import decode
 from core.refusal import Refusal
+from ensembles.voting import submission
 from ensembles.voting.nodes import TreeNode
 from submissions.compare import disagreements, figures, leaderboard
 from submissions.compare.comparison import Comparison
@@ -77,6 +78,7 @@ def _section(number: int, comparison: Comparison, entries: Entries, root: Path, 
         "no_thumbnails": None if thumbnails or not cards else _no_thumbnails(root),
         "first_other": disagreements.first_other(comparison),
         "columns": leaderboard.known_columns(entries, names),
+        "to_beat": leaderboard.to_beat(entries, submission.names()),
         "notes": any(entries[name]["note"] for name in names if name in entries),
         "pairs": comparison.shown_pairs(),
         "figures": plots,

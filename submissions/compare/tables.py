@@ -105,8 +105,8 @@ def compare(names: list[str], options: Options) -> None:
     for number, comparison in enumerate(comparisons, 1):
         print(f"\ndata set {number}: " if len(comparisons) > 1 else "", end="")
         print_comparison(comparison, entries)
-    if missing := [name for name in entries if name not in submission.names()]:
-        print(f"\n{leaderboard.path()} also names {', '.join(missing)}, for which there is no submission")
+    if others := leaderboard.to_beat(entries, submission.names()):
+        print(f"\n{leaderboard.path()} also has, without a submission here:\n  " + "\n  ".join(others))
     sys.stdout.flush()
     from submissions.compare import page
 

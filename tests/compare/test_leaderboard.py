@@ -6,6 +6,7 @@ from core import places
 from core.refusal import Refusal
 from submissions.compare import leaderboard
 from tests.compare.fabricated import COMPARE
+from tests.conftest import PROJECT
 
 LEADERBOARD = ("-m", "submissions.compare.leaderboard")
 
@@ -62,4 +63,13 @@ def test_a_line_without_its_submission_is_reported(three, command):
     leaderboard.add("good", leaderboard.Options(public_f1="0.5"))
     for ending in ("csv", "json"):
         (places.submissions() / f"good.{ending}").unlink()
-    assert "leaderboard.csv also names good, for which there is no submission" in command(*COMPARE).stdout
+    said = command(*COMPARE).stdout
+    assert "leaderboard.csv also has, without a submission here:\n  good: public f1 0.5" in said.replace("F1", "f1")
+    assert "good: public f1 0.5" in (places.submissions() / "index.html").read_text().replace("F1", "f1")
+
+
+def test_the_leaderboard_here_starts_with_what_the_report_got(monkeypatch):
+    monkeypatch.setenv("SUBMISSIONS", str(PROJECT / "submissions"))
+    name, entry = next(iter(leaderboard.read().items()))
+    assert name == "report"
+    assert [entry[column] for column in leaderboard.SCORES] == ["0.7861", "0.8256", "0.7729", "0.8190"]

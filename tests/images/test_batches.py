@@ -147,6 +147,14 @@ def test_each_augmentation_gives_the_nets_size_and_follows_its_seed(data_dir, na
         assert any((each != drawn[0]).any() for each in drawn)
 
 
+def test_rotation_turns_every_image():
+    """As the report's did; the library's usual probability would leave half of them as they are."""
+    image = np.random.default_rng(0).integers(0, 256, (72, 40, 3), np.uint8)
+    turn = augment.pipeline(("rotate",), (72, 40))
+    turned = [augment.apply(turn, image, seed) for seed in range(50)]
+    assert sum(np.array_equal(each, image) for each in turned) <= 2  # less than a degree may move nothing
+
+
 def test_augmentations_happen_independently_of_each_other():
     image = np.random.default_rng(0).integers(50, 200, (36, 20, 3), np.uint8)
     both, one = (augment.pipeline(names, (36, 20)) for names in (("flip", "flip"), ("flip",)))

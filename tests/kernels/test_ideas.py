@@ -14,7 +14,7 @@ from core.launch import crossval
 from core.nets import losses, optim
 from core.recipe import build, parse
 from core.refusal import Refusal
-from core.runs import reader
+from core.runs import foldrun, reader
 from core.training.kernel import load
 from tests.conftest import KERNELS, PROJECT
 
@@ -130,12 +130,35 @@ def test_v4_models_share_no_parameter_and_train_apart(rows):
         ("loss", "age=focal", ["cross_entropy", "cross_entropy", "focal"]),
         ("lr", "gender=1e-3", [1e-4, 1e-3, 1e-4]),
         ("augmentations", "flip,clahe", [("flip", "clahe")] * 3),
+        ("epochs", "age=6", [12, 12, 6]),
+        ("age-drop", "age=57+59", [(), (), (57, 59)]),
+        ("backbone", "age=ResNeXt50", ["effb0", "effb0", "resnext50"]),
         ("augmentations", "age=flip+clahe,mask=none,gender=blur", [(), ("blur",), ("flip", "clahe")]),
     ],
 )
 def test_v4_reads_a_value_for_each_task(field, text, found):
     recipe = parse(kernel("v4_separate").Recipe, [f"--{field}", text])
-    assert list(getattr(recipe, field)) == found
+    assert list(getattr(recipe, field.replace("-", "_"))) == found
+
+
+def test_v4_trains_each_model_on_rows_of_its_own(rows):
+    fields = {
+        "age_old": {"mask": 60, "gender": 60, "age": 58},
+        "resample": {"mask": "none", "gender": "none", "age": "elderly"},
+        "augment": {"mask": "none", "gender": "all", "age": "copies"},
+        "epochs": {"mask": 1, "gender": 2, "age": 3},
+        "loss": {"mask": "cross_entropy", "gender": "focal", "age": "focal"},
+        "gamma": {"mask": 2.0, "gender": 0.0001, "age": 5.0},
+    }
+    module = kernel("v4_separate")
+    recipe = build(module.Recipe, {"backbone": "test_efficientnet", "batch": 4, "workers": 0, **fields})
+    originals = rows.take(~rows.column("copy"))
+    mask, gender, age = module.plan(net_of("v4_separate"), originals, recipe)
+    assert [phase.epochs for phase in (mask, gender, age)] == [1, 2, 3]
+    assert len(mask.loader.rows) == len(gender.loader.rows) == len(originals) < len(age.loader.rows)
+    np.testing.assert_array_equal(age.loader.rows.column("label") % 3 == 2, age.loader.rows.column("age") >= 58)
+    outputs, target = torch.randn(4, 2), labels.split(LABELS)[1]
+    torch.testing.assert_close(gender.loss(outputs, LABELS), cross_entropy(outputs, target), rtol=1e-3, atol=1e-3)
 
 
 def test_v4_reads_the_flags_of_the_others_and_its_own():
@@ -203,6 +226,19 @@ def test_v4_reuse_keeps_mask_and_gender_and_trains_age_alone(train):
     with pytest.raises(Refusal, match="v4_separate/nowhere: is no run"):
         train(path, "--tasks", "age", "--reuse", "v4_separate/nowhere", name="none")
     assert not (places.runs() / "v4_separate/other").exists()
+
+
+def test_v4_reuse_watches_with_what_it_reuses(train):
+    """The last epoch's scores are those of the run: mask and gender are the reused ones, not all classes alike."""
+    train(PROJECT / "kernels/v4_separate/run.py", name="base")
+    words = ("--tasks", "age", "--reuse", "v4_separate/base")
+    alone = train(PROJECT / "kernels/v4_separate/run.py", *words, name="alone")
+    for number, fold in enumerate(alone.manifest["folds"]):
+        *_, last = foldrun.read_log(alone.folder / f"folds/{number}")
+        assert last["macro_f1"] == fold["macro_f1"]
+        rows = alone.rows["fold"] == number
+        held = foldrun.held_out(alone.oof[rows], alone.rows["label"][rows].to_numpy())
+        assert {name: last[name] for name in held} == pytest.approx(held, abs=1e-6)
 
 
 def test_v4_reuse_asks_for_the_same_test_images_in_the_same_order(train, data_dir, tmp_path):

@@ -62,14 +62,14 @@ def test_a_name_tells_the_command_that_would_make_it(line):
         ("--lr mask=0.0001,gender=1e-04,age=1e-4", "effb0"),
         ("--lr 1e-3", "effb0-lr0.001"),
         ("--lr age=1e-3,mask=1e-3,gender=1e-3", "effb0-lr0.001"),
-        ("--lr age=1e-3", "effb0-age.lr0.001"),
+        ("--lr age=1e-3", "effb0-age.lr1e-3"),
         ("--loss age=focal,mask=weighted", "effb0-mask.lossweighted-age.lossfocal"),
         ("--augmentations age=flip+clahe", "effb0-age.augmentationsflip+clahe"),
         ("--augmentations flip,clahe", "effb0-augmentationsflip+clahe"),
         ("--backbone lite0", "lite0"),
         ("--backbone age=resnext50", "effb0-age.backboneresnext50"),
         ("--backbone mask=lite0,gender=effb0", "lite0-gender.backboneeffb0-age.backboneeffb0"),
-        ("--tasks age --reuse v4_separate/effb0 --lr age=1e-3", "effb0-age.lr0.001-tasksage-reuse6a653fcc"),
+        ("--tasks age --reuse v4_separate/effb0 --lr age=1e-3", "effb0-age.lr1e-3-tasksage-reusev4_separate~effb0"),
     ],
 )
 def test_values_by_task_are_named_by_task(line, name):
@@ -78,7 +78,31 @@ def test_values_by_task_are_named_by_task(line, name):
     assert names.run_name(requested) == name
     assert recipe.build(kernel.Recipe, recipe.values(requested)) == requested
     told = names.command(f"v4_separate/{name}").split()
-    if "reuse" in name:
-        assert told[2:] == ["--name", name]
-    else:
-        assert recipe.parse(kernel.Recipe, told[2:]) == requested
+    assert recipe.parse(kernel.Recipe, told[2:]) == requested
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("--gamma 5", ""),
+        ("--gamma 5 --loss weighted", "--loss weighted"),
+        ("--gamma mask=5,age=3 --loss age=focal", "--gamma age=3 --loss age=focal"),
+        ("--val-ratio 0.1", ""),
+        ("--lr-decay-step 3 --schedule none", "--schedule none"),
+        ("--lr-decay-step 3 --schedule age=cosine", "--lr-decay-step 3 --schedule age=cosine"),
+        ("--loss FocalLoss --schedule ReduceLROnPlateau", "--loss focal"),
+        ("--backbone ResNeXt50 --optimizer AdamP", "--backbone resnext50 --optimizer adamp"),
+        ("--augmentations RandomFog,HorizontalFlip,CLAHE", "--augmentations fog,flip,clahe"),
+    ],
+)
+def test_what_plays_no_part_and_how_it_is_spelled_do_not_name(line, other):
+    one, two = (recipe.parse(load(V4).Recipe, each.split()) for each in (line, other))
+    assert one == two
+    assert names.run_name(one) == names.run_name(two)
+
+
+def test_a_reused_run_whose_name_reads_as_flags_is_hashed():
+    requested = recipe.parse(load(V4).Recipe, "--tasks age --reuse v4_separate/effb0-lr0.001".split())
+    name = names.run_name(requested)
+    assert name.startswith("effb0-tasksage-reuse")
+    assert names.command(f"v4_separate/{name}").split()[2:] == ["--name", name]

@@ -58,7 +58,8 @@ def test_a_run_holds_what_it_promises(train, data_dir):
     assert run.manifest["classes"][8] == "wrong male 60+"
     assert (run.folder / "run.py").read_text() == V5.read_text()
     assert {path.name for path in (run.folder / "report").iterdir()} == {
-        f"{name}.png" for name in ("curves", "confusion_18", "confusion_parts", "accuracy_by_age", "worst_mistakes")
+        f"{name}.png"
+        for name in (*("curves", "confusion_18", "confusion_parts", "classes", "accuracy_by_age", "worst_mistakes"),)
     }
     assert list((run.folder / "tensorboard").rglob("events*"))
     assert not list(run.folder.rglob("*.tmp")) + list(run.folder.rglob("*lock*"))

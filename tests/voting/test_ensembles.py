@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from core import places
+from core.launch import sweep_table
 from core.refusal import Refusal
 from ensembles.voting import ensemble, hard, soft, submission, submit
+from tests import fabricated
 from tests.conftest import PROJECT
 
 
@@ -50,6 +52,17 @@ def test_a_file_that_cannot_be_read_as_a_vote_is_refused_with_its_line(write_ens
     write_ensemble("bad", text)
     with pytest.raises(Refusal, match=message):
         ensemble("bad")
+
+
+def test_the_originals_table_trains_what_its_vote_names(home):
+    planned = sweep_table.planned(PROJECT / "ensembles/original.csv", [])
+    assert [(each.recipe.folds, each.recipe.val_ratio, each.recipe.lr) for each in planned] == [(1, 0.002, 3e-5)] * 2
+    with pytest.raises(Refusal, match=r"run\.py --backbone effb0 --folds 1 --val-ratio 0\.002"):
+        ensemble("original").probs("test")
+    frame = fabricated.rows(10)
+    for each in planned:
+        fabricated.finish(each.name, frame, fabricated.predictions(frame["label"].to_numpy()))
+    assert [member.loaded.name for member in ensemble("original").members] == [each.name for each in planned]
 
 
 def test_a_circle_of_ensembles_is_refused(write_ensemble):
