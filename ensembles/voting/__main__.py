@@ -29,7 +29,8 @@ class Options(api.Options):
 
 def score_expression(text: str, options: Options) -> None:
     """Print the scores of the vote that `text` describes, and write the submission if it has a name."""
-    vote = expression.parse(text, {function.__name__: function for function in (api.run, api.soft, api.hard, ensemble)})
+    functions = (api.run, api.soft, api.hard, api.adjust, ensemble)
+    vote = expression.parse(text, {function.__name__: function for function in functions})
     if options.name:
         submission.write(options.name, vote, options.force)
     else:

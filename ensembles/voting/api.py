@@ -8,13 +8,15 @@
 ensembles/NAME.py gives its vote the name NAME; then `ensemble("NAME")` can be a member of other votes.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import recipe
+from core import labels, recipe
 from core.refusal import Refusal
 from ensembles.voting import submission
+from ensembles.voting.adjust import UNCHANGED, Adjusted, Factors
 from ensembles.voting.nodes import Fold, Node, RunNode
 from ensembles.voting.votes import Hard, Per, Soft
 
@@ -46,6 +48,21 @@ def hard(*members: Node, per: Per = "class") -> Node:
     """Hard vote: each member votes for one class, with its weight; a tie goes to the higher mean probability.
     per="attribute" votes on mask, gender and age separately and joins the results."""
     return Hard(members=_check_members("hard", members, per), per=per)
+
+
+def adjust(vote: Node, mask: Factors = UNCHANGED, gender: Factors = (1.0, 1.0), age: Factors = UNCHANGED) -> Node:
+    """The vote with the probabilities of each mask state, gender and age group times these factors, renormalised:
+    ``adjust(vote, age=(1.2, 1, 1.6))``. Only their ratios count. `make select` proposes them."""
+    _check_members("adjust", (vote,), "class")
+    for task, factors in {"mask": mask, "gender": gender, "age": age}.items():
+        number = len(labels.TASKS[task])
+        if not isinstance(factors, tuple | list) or len(factors) != number or not all(map(_is_weight, factors)):
+            raise Refusal(f"adjust(..., {task}={factors!r}): must be {number} positive numbers")
+    return Adjusted(members=(vote,), mask=tuple(mask), gender=tuple(gender), age=tuple(age))
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _check_members(function: str, members: tuple[Node, ...], per: str) -> tuple[Node, ...]:

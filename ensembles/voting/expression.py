@@ -1,6 +1,6 @@
 """Parses a vote from text, without running the text as Python.
 
-Allowed are calls of the given functions, a positive number times a vote, and strings and whole numbers as
+Allowed are calls of the given functions, a positive number times a vote, and strings, numbers and several of them as
 arguments. Everything else is refused.
 """
 
@@ -35,7 +35,7 @@ def _vote(tree: ast.expr, functions: Functions) -> Node:
             return _vote(member, functions) * _literal(weight)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords) if name in functions:
             named_values = {keyword.arg or _refuse(tree): _literal(keyword.value) for keyword in keywords}
-            over_votes = name in ("soft", "hard")
+            over_votes = name in ("soft", "hard", "adjust")
             values = [_vote(each, functions) if over_votes else _literal(each) for each in arguments]
             try:
                 return functions[name](*values, **named_values)
@@ -50,9 +50,9 @@ def _is_text(tree: ast.expr) -> bool:
 
 
 def _literal(tree: ast.expr) -> Any:
-    """A text or a number; the function or the node that takes it refuses what does not fit."""
+    """A text, a number, or several in brackets; the function or the node that takes it refuses what does not fit."""
     with suppress(ValueError):
-        if isinstance(value := ast.literal_eval(tree), str | int | float):
+        if isinstance(value := ast.literal_eval(tree), str | int | float | tuple):
             return value
     return _refuse(tree)
 

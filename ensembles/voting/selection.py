@@ -25,16 +25,18 @@ from core.data import folds
 from core.data.table import Rows
 from core.reports import listing
 from ensembles.voting import candidates
+from ensembles.voting.adjust import UNCHANGED, Adjusted, Factors, choose_age_factors
 from ensembles.voting.candidates import Candidates
 from ensembles.voting.nodes import RunNode
 from ensembles.voting.votes import Soft
 
 GROUPS = 5
+GREEDY, ADJUSTED = "greedy selection", "greedy selection, adjusted by age"
 #: Macro F1s that are equal to so many decimals are tied.
 DECIMALS = 12
 
-#: (probs (m, n, 18), true (n,)) -> positions of the chosen runs, each as often as its weight.
-Method = Callable[[np.ndarray, np.ndarray], list[int]]
+#: (probs (m, n, 18), true (n,)) -> positions of the chosen runs, each as often as its weight, and factors by age.
+Method = Callable[[np.ndarray, np.ndarray], tuple[list[int], Factors]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class Selection:
 
     method: str
     positions: list[int]
+    factors: Factors
     cross_validated: np.ndarray
     on_all_rows: np.ndarray
 
@@ -81,9 +84,9 @@ def _first_best(scores: list[float]) -> int:
     return int(np.round(scores, DECIMALS).argmax())
 
 
-def soft_vote(probs: np.ndarray, positions: list[int]) -> np.ndarray:
+def soft_vote(probs: np.ndarray, positions: list[int], factors: Factors = UNCHANGED) -> np.ndarray:
     """(n,) classes by the soft vote of the chosen runs, added in the order of `select` so that ties are the same."""
-    return np.asarray(sum(probs[position] for position in positions)).argmax(1)
+    return (np.asarray(sum(probs[position] for position in positions)) * np.tile(factors, 6)).argmax(1)
 
 
 def cross_validate(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, method: Method) -> np.ndarray:
@@ -91,7 +94,7 @@ def cross_validate(probs: np.ndarray, true: np.ndarray, groups: np.ndarray, meth
     predicted = np.empty(len(true), np.int64)
     for group in np.unique(groups):
         held_out = groups == group
-        predicted[held_out] = soft_vote(probs[:, held_out], method(probs[:, ~held_out], true[~held_out]))
+        predicted[held_out] = soft_vote(probs[:, held_out], *method(probs[:, ~held_out], true[~held_out]))
     return predicted
 
 
@@ -102,40 +105,53 @@ def assign_groups(rows: pd.DataFrame) -> np.ndarray:
 
 
 def compare_methods(runs: Candidates, rounds: int) -> list[Selection]:
-    """The greedy selection, the best single run and the soft vote of all."""
+    """The greedy selection, the best single run, the soft vote of all, and the first with factors by age; those are
+    left out below `ENOUGH_PEOPLE`, who say too little."""
     true, groups = runs.rows["label"].to_numpy(), assign_groups(runs.rows)
     selections = []
     with tqdm(total=rounds * (GROUPS + 1), desc="choosing", unit="round", disable=None, leave=False) as bar:
         methods: dict[str, Method] = {
-            "greedy selection": partial(select, rounds=rounds, on_round=bar.update),
-            "best single run": partial(select, rounds=1),
-            "soft vote of all": lambda probs, true: list(range(len(probs))),
+            GREEDY: lambda probs, true: (select(probs, true, rounds, bar.update), UNCHANGED),
+            "best single run": lambda probs, true: (select(probs, true, 1), UNCHANGED),
+            "soft vote of all": lambda probs, true: (list(range(len(probs))), UNCHANGED),
         }
+        if runs.rows["person"].nunique() >= score.ENOUGH_PEOPLE:
+            methods[ADJUSTED] = partial(_with_factors, rounds, bar.update)
+            bar.total *= 2
         for name, method in methods.items():
-            positions = method(runs.probs, true)
+            chosen = method(runs.probs, true)
             predicted = cross_validate(runs.probs, true, groups, method)
-            selections.append(Selection(name, positions, predicted, soft_vote(runs.probs, positions)))
+            selections.append(Selection(name, *chosen, predicted, soft_vote(runs.probs, *chosen)))
     return selections
 
 
-def as_expression(names: list[str]) -> str:
+def _with_factors(
+    rounds: int, on_round: Callable[[], object], probs: np.ndarray, true: np.ndarray
+) -> tuple[list[int], Factors]:
+    """The greedy selection, and then the age factors that suit its vote best."""
+    positions = select(probs, true, rounds, on_round)
+    return positions, choose_age_factors(probs[positions].mean(0), true)
+
+
+def as_expression(names: list[str], factors: Factors = UNCHANGED) -> str:
     """The soft vote of these runs as an ensemble file has it, heaviest first; a name given k times has weight k."""
     counts = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
     members = tuple(RunNode(name=name, weight=weight) for name, weight in counts)
-    return str(Soft(members=members) if len(members) > 1 else RunNode(name=names[0]))
+    vote = Soft(members=members) if len(members) > 1 else RunNode(name=names[0])
+    return str(vote if factors == UNCHANGED else Adjusted(members=(vote,), age=factors))
 
 
-def verdict(greedy: Selection, others: list[Selection], rows: pd.DataFrame) -> str:
-    """One sentence: the cross-validated greedy selection against the better of the others, paired by person."""
+def verdict(chosen: Selection, others: list[Selection], rows: pd.DataFrame) -> str:
+    """One sentence: the cross-validated selection against the better of the others, paired by person."""
     true, people = rows["label"].to_numpy(), rows["person"].to_numpy().astype(str)
     best = max(others, key=lambda other: score.macro_f1(true, other.cross_validated))
-    difference = score.paired(true, greedy.cross_validated, best.cross_validated, people)
+    difference = score.paired(true, chosen.cross_validated, best.cross_validated, people)
     text = score.with_interval([difference["difference"], difference["low"], difference["high"]], "+")
     answer = listing.verdict(difference["better"])
     advice = {"better": "use it", "worse": f"use the {best.method}"}
-    excess = score.macro_f1(true, greedy.on_all_rows) - score.macro_f1(true, greedy.cross_validated)
+    excess = score.macro_f1(true, chosen.on_all_rows) - score.macro_f1(true, chosen.cross_validated)
     return (
-        f"On people it was not chosen on, the macro F1 of the greedy selection differs by {text}"
+        f"On people it was not chosen on, the macro F1 of the {chosen.method} differs by {text}"
         f" from the {best.method}: {answer}, so {advice.get(answer.split()[0], f'the {best.method} is as good')};"
         f" its macro F1 on all rows is {abs(excess):.4f} too {'high' if excess >= 0 else 'low'}."
     )
@@ -156,7 +172,12 @@ def print_selection(options: Options) -> None:
     if runs.left_out:
         print(f"left out: {', '.join(runs.left_out)}")
     listing.print_table(table)
-    print(verdict(selections[0], selections[1:], runs.rows))
+    print(verdict(selections[0], selections[1:3], runs.rows))
+    for selection in selections[3:]:
+        print(verdict(selection, selections[:1], runs.rows))
+        print(as_expression([runs.names[position] for position in selection.positions], selection.factors))
+    if len(selections) == 3:
+        print(f"no factors by age are proposed below {score.ENOUGH_PEOPLE} people")
     best = as_expression([runs.names[position] for position in selections[0].positions])
     print(f"\n{best}\n\nin an ensemble file:  submit(__file__, {best})")
     print(f"as a command:         python -m ensembles.voting {shlex.quote(best)} --name chosen")

@@ -113,7 +113,7 @@ def test_nobody_is_predicted_by_runs_that_were_chosen_on_them():
 
     def method(probs, true):
         rows_seen.append(set(probs[0, :, 0].astype(int)))
-        return [0]
+        return [0], (1, 1, 1)
 
     position = np.repeat(np.arange(len(TRUE))[:, None], 18, 1).astype(float)[None]
     selection.cross_validate(position, TRUE, groups, method)
