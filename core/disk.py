@@ -61,15 +61,18 @@ def read_json(path: Path) -> Any:
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line, cells) of each row of a CSV file that is not blank, the header first.
+    """(line, cells without spaces around them) of each row of a CSV file that is not blank, the header first.
     Refuses: no such file, no CSV file, or a row of another length than the header."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True, skipinitialspace=True)
-            rows = [(reader.line_num, cells) for cells in reader if cells]
+            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
     except FileNotFoundError:
         raise Refusal(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        advice = 'save it as UTF-8 ("CSV UTF-8" in a spreadsheet)'
+        raise Refusal(f"{path}: is not UTF-8 text (byte {error.object[error.start]:#04x}); {advice}") from None
+    except (OSError, csv.Error) as error:
         raise Refusal(f"{path}: cannot be read as a CSV ({first_line(error)})") from None
     for line, cells in rows:
         if len(cells) != (wanted := len(rows[0][1])):

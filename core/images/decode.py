@@ -1,5 +1,6 @@
 """One file -> pixels as every part of the program sees them: RGB, (height, width, 3) uint8; or a refusal by name."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import numpy as np
 
 from core.refusal import Refusal, first_line
 
-JPEG_START, JPEG_END, PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND\xaeB`\x82"
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+#: What may say that a JPEG is to be turned, and how many bytes from the start it must lie.
+EXIF, EXIF_WITHIN = b"Exif\0\0", 1 << 17
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ def prepare(file: Path, framing: Framing) -> np.ndarray:
 
 
 def decode(file: Path) -> np.ndarray:
-    """(height, width, 3) uint8 RGB.
+    """(height, width, 3) uint8 RGB; transparent pixels lie over white, as people see them.
 
-    OpenCV fills what a truncated file lacks with grey and says so only on stderr; so one without its end mark is given
-    to Pillow, which refuses it.
+    OpenCV fills what a damaged file lacks with grey and says so only on stderr. So a JPEG is decoded by the library
+    that tells of it, a PNG's checksums are looked at, and a file without its end mark is given to Pillow.
+
+    Refuses: a file that cannot be read, is damaged, or holds other numbers than 8 or 16 bits.
     """
     import cv2
 
@@ -67,16 +73,68 @@ def decode(file: Path) -> np.ndarray:
         data = file.read_bytes()
     except OSError as error:
         raise Refusal(f"{file}: cannot be read ({error.strerror})") from None
-    ends = JPEG_END if data.startswith(JPEG_START) else PNG_END
-    if data.rstrip(b"\0").endswith(ends):
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if data.startswith(JPEG_START) and (image := _whole_jpeg(file, data)) is not None:
+        return image
+    is_png = data.startswith(PNG_START)
+    if not (is_png and _is_transparent(file, data)) and data.rstrip(b"\0").endswith(PNG_END if is_png else JPEG_END):
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        except cv2.error:
+            image = None  # too large for OpenCV
         if image is not None:
             return image
+    return _by_pillow(file)
+
+
+def _whole_jpeg(file: Path, data: bytes) -> np.ndarray | None:
+    """The same bytes as OpenCV's. None: for others to decode, because it is turned by its EXIF data, of other colours,
+    or simplejpeg is not installed. Refuses: what the decoder warns of."""
+    try:
+        from simplejpeg import decode_jpeg
+    except ImportError:
+        return None
+    try:
+        image = decode_jpeg(data, "RGB", strict=True)
+    except ValueError as error:
+        try:
+            decode_jpeg(data, "RGB", strict=False)
+        except ValueError:
+            return None
+        raise _damaged(file, first_line(error)) from None
+    return None if EXIF in data[:EXIF_WITHIN] else image
+
+
+def _is_transparent(file: Path, data: bytes) -> bool:
+    """Whether a PNG has an alpha channel or a transparent colour. Refuses one whose checksums do not agree."""
+    at, kinds = len(PNG_START), set()
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        end = at + 8 + length
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            raise _damaged(file, "a checksum of the PNG does not agree")
+        kinds.add(kind)
+        at = end + 4
+        if kind == b"IEND":
+            break
+    colour_type = data[25] if len(data) > 25 else 0
+    return colour_type in (4, 6) or b"tRNS" in kinds
+
+
+def _by_pillow(file: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as opened:
-            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        cause = first_line(error)
-        raise Refusal(f"{file}: cannot be decoded ({cause}); restore it, or remove it to train without") from None
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"its pixels are of mode {image.mode}; save it with 8 bits")
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
+        raise _damaged(file, first_line(error)) from None
+
+
+def _damaged(file: Path, why: str) -> Refusal:
+    return Refusal(f"{file}: cannot be decoded whole ({why}); restore it, or remove it to train without")

@@ -1,6 +1,7 @@
 """The decoded store: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def open_store(table: Table, framing: Framing) -> Store:
 
 def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> None:
     """Fill `temporary` on all cores, then rename it to `path`; what a killed build left is written over."""
-    from joblib import Parallel, delayed
+    from joblib import cpu_count
     from tqdm import tqdm
 
     first = decode.prepare(files[0], framing)
@@ -68,12 +69,19 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
     try:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(files), *first.shape))
         chunks = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
-        tasks = (delayed(_fill)(array[chunk], files[chunk], framing) for chunk in chunks)
         wrong: list[str] = []
-        with tqdm(desc="decoding", total=len(files), unit="img", disable=None) as bar:
-            for lines in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks):
-                wrong += filter(None, lines)
-                bar.update(len(lines))
+        with (
+            tqdm(desc="decoding", total=len(files), unit="img", disable=None) as bar,
+            ThreadPoolExecutor(cpu_count(), "decode") as pool,
+        ):
+            filling = [pool.submit(_fill, array[chunk], files[chunk], framing) for chunk in chunks]
+            try:
+                for chunk in filling:
+                    lines = chunk.result()
+                    wrong += filter(None, lines)
+                    bar.update(len(lines))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: no thread may outlive the interpreter
         if wrong:
             raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()

@@ -1,4 +1,5 @@
 import shutil
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -52,7 +53,63 @@ def test_hidden_files_and_any_ending_in_any_case(copy):
     normal.rename(normal.with_suffix(".JPEG"))
     table = competition.load(copy)
     assert len(table.train) == 24 * 7
+    assert table.notes == [f"not exactly the seven files, used as they are: {person.name} (7, not used: notes.txt)"]
+
+
+def test_a_link_to_nothing_and_other_endings_are_told(copy):
+    person = first_person(copy)
+    normal = next(person.glob("normal.*"))
+    normal.unlink()
+    normal.symlink_to("nowhere.jpg")
+    (person / "mask1.webp").write_bytes(b"")
+    (note,) = competition.load(copy).notes
+    assert note.endswith(f"{person.name} (6, not used: mask1.webp, {normal.name} (a link to nothing))")
+
+
+def test_what_no_row_names_is_told(copy):
+    for file, people in (("train/train.csv", 9), ("eval/info.csv", 20)):
+        lines = (copy / file).read_text().splitlines()
+        (copy / file).write_text("\n".join(lines[: people + 1]) + "\n")
+    train, test = competition.load(copy).notes
+    assert train.startswith("in train/images and not in train.csv, not used: 15 (")
+    assert train.endswith(" …)")
+    assert test.startswith("in eval/images and not in info.csv, not used: 22 (")
+
+
+def test_a_folder_whose_name_says_otherwise_is_told(copy):
+    person = first_person(copy).name
+    age = person.rpartition("_")[2]
+    edit(copy / "train/train.csv", f"{age},{person}", f"{int(age) + 30},{person}")
+    (note,) = competition.load(copy).notes
+    assert f"which is used: 1 ({person} (train.csv has " in note
+
+
+def test_names_are_matched_in_either_unicode_form_and_without_spaces(copy):
+    person, image = first_person(copy), sorted((copy / "eval/images").iterdir())[0]
+    composed, apart = (unicodedata.normalize(form, "홍길동") for form in ("NFC", "NFD"))
+    person.rename(person.with_name(apart))
+    image.rename(image.with_name(f"{apart}.jpg"))
+    edit(copy / "train/train.csv", person.name, f"{composed} ")
+    edit(copy / "eval/info.csv", image.name, f"{composed}.jpg ")
+    table = competition.load(copy)
     assert table.notes == []
+    assert composed in table.train.column("person")
+    assert f"{composed}.jpg" in table.test.column("ImageID")
+    assert all((copy / file).is_file() for rows in (table.train, table.test) for file in rows.column("file"))
+    shutil.rmtree(person.with_name(apart))
+    with pytest.raises(Refusal, match=f"{composed}': is named in train.csv and is not there"):
+        competition.load(copy)
+
+
+def test_a_table_in_another_encoding_is_refused_with_the_way_out(copy):
+    table = copy / "train/train.csv"
+    head, *rows = table.read_text().splitlines()
+    text = "\n".join([f"{head},비고", *(f"{row},확인" for row in rows)])
+    table.write_bytes(text.encode("cp949"))
+    with pytest.raises(Refusal, match=r"train.csv: is not UTF-8 text \(byte 0xba\); save it as UTF-8"):
+        competition.load(copy)
+    table.write_bytes(text.encode("utf-8-sig"))
+    assert len(competition.load(copy).train) == 24 * 7
 
 
 def test_a_missing_image_is_used_for_what_is_there_and_told(copy):
@@ -102,7 +159,7 @@ def test_known_label_errors_are_fixed_told_and_left_alone_on_request(copy):
     edit(copy / "train/train.csv", person.name, known.name)
     person.rename(known)
     fixed, raw = competition.load(copy), competition.load(copy, "none")
-    assert fixed.notes == ["label fix: 000020_female_Asian_50 mask swap"]
+    assert fixed.notes[-1] == "label fix: 000020_female_Asian_50 mask swap"
     mine = fixed.train.column("person") == known.name
     stems = np.array([file.split("/")[-1].split(".")[0] for file in fixed.train.column("file")])
     assert fixed.train.column("label")[mine & (stems == "normal")] // 6 == 1

@@ -1,11 +1,15 @@
 """Pixels: the store equals the usual way, notices changes, and batches depend on the key alone."""
 
 import shutil
+import struct
+import threading
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core.data import age_filter, competition, resample
 from core.images import augment, decode, loader, store
@@ -77,6 +81,111 @@ def test_bytes_after_the_end_mark_do_no_harm(copy):
     np.testing.assert_array_equal(decode.decode(victim), expected)
     victim.write_bytes(victim.read_bytes() + b"trailing words")
     assert decode.decode(victim).shape == expected.shape
+
+
+def encoded(ending, image, *words):
+    return cv2.imencode(ending, image, *words)[1].tobytes()
+
+
+def huge_png():
+    """A header, with its checksum, that promises 70,000 by 70,000 pixels."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 70000, 70000, 8, 2, 0, 0, 0)
+    return decode.PNG_START + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"x"
+
+
+def in_the_middle(data, number=200):
+    return data[: len(data) // 2] + bytes(k % 250 for k in range(number)) + data[len(data) // 2 + number :]
+
+
+DAMAGES = {
+    "half a JPEG with an end mark": (".jpg", lambda jpeg, png: jpeg[: len(jpeg) // 2] + decode.JPEG_END),
+    "other bytes within a JPEG": (".jpg", lambda jpeg, png: in_the_middle(jpeg)),
+    "other bytes within a PNG": (".png", lambda jpeg, png: in_the_middle(png)),
+    "a PNG that promises too much": (".png", lambda jpeg, png: huge_png()),
+    "a PNG of 20,000 by 20,000": (".png", lambda jpeg, png: encoded(".png", np.zeros((20000, 20000), np.uint8)) + b"x"),
+    "no picture": (".png", lambda jpeg, png: b"words"),
+    "32 bits": (".png", lambda jpeg, png: tiff(np.float32)),
+}
+
+
+def tiff(dtype):
+    return encoded(".tiff", np.full((512, 384), 300, dtype))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_that_decodes_is_named(copy, name):
+    """What a decoder only warns of would be trained on, grey: a file is whole, or is refused by its name."""
+    victim = copy / competition.load(copy).train.column("file")[9]
+    ending, damage = DAMAGES[name]
+    image = cv2.imread(str(victim))
+    victim.unlink()
+    victim = victim.with_suffix(ending)
+    victim.write_bytes(damage(encoded(".jpg", image), encoded(".png", image)))
+    with pytest.raises(Refusal, match=f"{victim.name}: cannot be decoded whole") as refused:
+        decode.decode(victim)
+    assert "\n" not in str(refused.value)
+
+
+def test_hidden_colours_below_transparent_pixels_are_not_used(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (60, 40, 4), np.uint8)
+    image[:, :20, 3], image[:, 20:, 3] = 0, 255
+    seen = []
+    for hidden in (7, 200):
+        image[:, :20, :3] = hidden
+        (tmp_path / "a.png").write_bytes(encoded(".png", image))
+        seen.append(decode.decode(tmp_path / "a.png"))
+    np.testing.assert_array_equal(*seen)
+    assert (seen[0][:, :20] == 255).all()
+    np.testing.assert_array_equal(seen[0][:, 20:], image[:, 20:, 2::-1])
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(".png", np.full((60, 40), 128 * 257, np.uint16)))
+    assert (decode.decode(tmp_path / "a.png") == 128).all()
+
+
+def test_a_picture_on_its_side_is_turned(tmp_path):
+    upright = np.random.default_rng(0).integers(0, 256, (60, 40, 3), np.uint8)
+    for data in (Image.fromarray(upright), Image.fromarray(np.rot90(upright).copy())):
+        exif = Image.Exif()
+        exif[0x0112] = 1 if data.size == (40, 60) else 6
+        data.save(tmp_path / f"{data.size[0]}.png", exif=exif)
+        data.save(tmp_path / f"{data.size[0]}.jpg", exif=exif, quality=95)
+    for more in (b"", b"more"):
+        (tmp_path / "60.png").write_bytes((tmp_path / "60.png").read_bytes() + more)
+        np.testing.assert_array_equal(decode.decode(tmp_path / "40.png"), decode.decode(tmp_path / "60.png"))
+        assert decode.decode(tmp_path / "60.jpg").shape == (60, 40, 3)
+
+
+def test_a_whole_jpeg_is_opencvs_byte_for_byte(data_dir):
+    for file in competition.load(data_dir).train.column("file")[:20]:
+        expected = cv2.imdecode(np.fromfile(data_dir / file, np.uint8), cv2.IMREAD_COLOR_RGB)
+        np.testing.assert_array_equal(decode.decode(data_dir / file), expected)
+
+
+def test_decoding_that_is_stopped_leaves_no_thread(data_dir, monkeypatch, tmp_path):
+    """An interpreter that ends while its threads decode aborts."""
+    monkeypatch.setenv("CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "CHUNK", 1)
+
+    class Stopped:
+        def __init__(self, **_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, _):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tqdm.tqdm", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        opened(data_dir)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+    assert not list(tmp_path.rglob("*.building"))
 
 
 def test_a_crop_larger_than_the_frame_is_refused(copy):

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:The image decoding")  # torchvis
 
 @pytest.fixture
 def mixed(data_dir, tmp_path):
-    """Drawn people with every ending, and files as cameras and editors leave them: grey, transparent, turned."""
+    """Drawn people with every ending, and files as cameras and editors leave them: grey, with alpha, turned."""
     root = shutil.copytree(data_dir, tmp_path / "mixed")
     first, second, third, *_ = sorted(root.glob("train/images/*/normal.jpg"))
     image = cv2.imread(str(first))
     cv2.imwrite(str(first), image[:, :, 1])
-    cv2.imwrite(str(second.with_suffix(".png")), np.dstack([image, image[:, :, 0]]))
+    cv2.imwrite(str(second.with_suffix(".png")), np.dstack([image, np.full_like(image[:, :, 0], 255)]))
     second.unlink()
     turned = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     sideways = cv2.imencode(".jpg", np.rot90(image))[1].tobytes()
