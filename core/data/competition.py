@@ -87,9 +87,9 @@ def _first(names: list[str]) -> str:
 
 def on_disk(folder: Path, names: pd.Series) -> list[str]:
     """Each name as the folder spells it: the same text may have two Unicode forms, and a Mac writes the other."""
-    there = os.listdir(folder) if folder.is_dir() else []
-    forms = {unicodedata.normalize("NFC", name): name for name in there}
-    return [name if name in forms else forms.get(unicodedata.normalize("NFC", name), name) for name in names]
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    forms = {unicodedata.normalize("NFC", name): name for name in sorted(there)}
+    return [name if name in there else forms.get(unicodedata.normalize("NFC", name), name) for name in names]
 
 
 def _spread(persons: pd.DataFrame, people: int) -> pd.DataFrame:

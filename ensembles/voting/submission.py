@@ -5,10 +5,12 @@ digests and commits of its runs, the predicted class counts, and the out-of-fold
 that two submissions can be compared person by person when their runs no longer exist.
 """
 
+from __future__ import annotations
+
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -23,6 +25,8 @@ from ensembles.voting.nodes import Node, TreeNode, print_scores
 
 #: A letter for each class, and one for rows that no fold held out.
 LETTERS = "abcdefghijklmnopqr-"
+#: The classes as a CSV writes them.
+CLASSES = {str(label) for label in range(18)}
 #: Names of other files in the folder of submissions.
 RESERVED = ("leaderboard", "index", "compare")
 
@@ -101,6 +105,14 @@ class Submission:
     test: np.ndarray
     oof: np.ndarray
 
+    def like(self, other: Submission) -> Submission:
+        """The same answers in the order of `other`, which answers the same images. Refuses one that does not."""
+        place = {image: at for at, image in enumerate(self.ids)}
+        if set(place) != set(other.ids) or len(self.ids) != len(other.ids):
+            raise Refusal(f"{self.name}: answers other images than {other.name}; write it again with --force")
+        oof = self.oof if self.manifest["rows"] else np.full(len(other.oof), -1)
+        return replace(self, ids=other.ids, test=self.test[[place[image] for image in other.ids]], oof=oof)
+
     def rows(self) -> pd.DataFrame | None:
         """file, person, age and label of every training row, from any finished run of the data set; else None."""
         own = self.manifest["rows"], self.manifest["labels"]
@@ -112,26 +124,50 @@ class Submission:
 
 
 def names() -> list[str]:
-    """Every submission that has both files, by name."""
-    return sorted(path.stem for path in places.submissions().glob("*.json") if path.with_suffix(".csv").is_file())
+    """Every submission, by name; one that was made elsewhere has no JSON."""
+    return sorted(path.stem for path in places.submissions().glob("*.csv") if path.stem not in RESERVED)
 
 
 def load(name: str) -> Submission:
-    """The submission NAME. Refuses one that does not exist, or whose CSV or JSON is damaged."""
+    """The submission NAME; one without a JSON, made elsewhere, has no rows out of fold.
+    Refuses one that does not exist, or whose CSV or JSON is damaged."""
     path = places.submissions() / f"{name}.csv"
-    if not path.is_file() or not path.with_suffix(".json").is_file():
+    if not path.is_file():
         known = ", ".join(names()) or "none yet; make one with make ensemble NAME=..."
         raise Refusal(f"{name}: is no submission in {places.submissions()}; there are {known}")
     frame = disk.read_csv(path, ("ImageID", "ans"))
+    for image, answer in zip(frame["ImageID"], frame["ans"], strict=True):
+        if answer not in CLASSES:
+            raise Refusal(f"{path}: ans {answer!r} of {image} is not a class from 0 to 17")
+    test = frame["ans"].to_numpy().astype(int)
+    counts, source = np.bincount(test, minlength=18).tolist(), path.with_suffix(".json")
+    if not source.is_file():
+        return Submission(name, _elsewhere(counts), frame["ImageID"].tolist(), test, np.empty(0, int))
     try:
-        manifest = _read_manifest(path.with_suffix(".json"))
+        manifest = _read_manifest(source)
         oof = np.array([LETTERS.index(letter) for letter in manifest["oof"]])
-        test = frame["ans"].to_numpy().astype(int)
-        if np.bincount(test, minlength=18).tolist() != manifest["class_counts"]:
+        if counts != manifest["class_counts"]:
             raise ValueError("the CSV has other answers than the JSON counts")
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{path}: does not match its .json ({first_line(error)}); write it again with --force") from None
     return Submission(name, manifest, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))
+
+
+def _elsewhere(counts: list[int]) -> Manifest:
+    """What a JSON would hold of a submission that has none."""
+    tree: TreeNode = {"vote": "made elsewhere", "weight": 1.0, "oof": None, "members": []}
+    return {
+        "expression": "made elsewhere",
+        "tree": tree,
+        "members": {},
+        "rows": "",
+        "labels": "",
+        "class_counts": counts,
+        "class_order": list(labels.CLASSES),
+        "oof": "",
+        "commit": None,
+        "written": "",
+    }
 
 
 def _read_manifest(path: Path) -> Manifest:

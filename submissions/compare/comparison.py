@@ -3,6 +3,7 @@
 What needs the true labels takes them from a finished run, or from the data folder; without both it is None.
 """
 
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -113,18 +114,38 @@ class Comparison:
 
 def load_comparisons(names: list[str], root: Path) -> list[Comparison]:
     """A comparison for each data set of these submissions (all, without names); the data folder `root` need not exist.
+    Without names a damaged one is told and left out; a submission that was made elsewhere joins those that answer the
+    same images.
     Refuses: a name that is no submission, a damaged one, or two of one data set that answer different images."""
-    submissions = [submission.load(name) for name in dict.fromkeys(names or submission.names())]
+    submissions = _loaded(names)
     sets: dict[tuple[str, str], list[Submission]] = {}
     for each in sorted(submissions, key=lambda each: -_macro_f1(each)):
-        sets.setdefault((each.manifest["rows"], each.manifest["labels"]), []).append(each)
+        if each.manifest["rows"]:
+            sets.setdefault((each.manifest["rows"], each.manifest["labels"]), []).append(each)
+    for each in submissions:
+        if not each.manifest["rows"]:
+            same = [own for own in sets.values() if set(own[0].ids) == set(each.ids)]
+            (same[0] if same else sets.setdefault(("", "\n".join(sorted(each.ids))), [])).append(each)
     comparisons = []
     for first, *others in sets.values():
-        for other in others:
-            if other.ids != first.ids or len(other.oof) != len(first.oof):
-                raise Refusal(f"{other.name}: answers other images than {first.name}; write it again with --force")
-        comparisons.append(Comparison([first, *others], _training_rows(first, root)))
+        alike = [other.like(first) for other in others]
+        for other in alike:
+            if len(other.oof) != len(first.oof):
+                raise Refusal(f"{other.name}: has other training rows than {first.name}; write it again with --force")
+        comparisons.append(Comparison([first, *alike], _training_rows(first, root)))
     return comparisons
+
+
+def _loaded(names: list[str]) -> list[Submission]:
+    found = []
+    for name in dict.fromkeys(names or submission.names()):
+        try:
+            found.append(submission.load(name))
+        except Refusal as refusal:
+            if names:
+                raise
+            print(f"left out: {refusal}", file=sys.stderr)
+    return found
 
 
 def _macro_f1(each: Submission) -> float:

@@ -56,7 +56,8 @@ def test_an_answer_that_is_no_class_is_refused():
 def test_a_csv_that_was_changed_by_hand_is_refused(three):
     path = submission.write("first", soft(*three))
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], lines[1].rpartition(",")[0] + ",19", *lines[2:]]) + "\n")
+    image, answer = lines[1].split(",")
+    path.write_text("\n".join([lines[0], f"{image},{(int(answer) + 1) % 18}", *lines[2:]]) + "\n")
     with pytest.raises(Refusal, match="write it again with --force"):
         submission.load("first")
     with pytest.raises(Refusal, match=r"second: is no submission in .*; there are first"):
