@@ -32,6 +32,9 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not tell which
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -57,7 +60,36 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Refuses a file that is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"{path}: is damaged ({first_line(error)})") from None
+
+
+def read_array(path: Path, way_out: str) -> np.ndarray:
+    """Refuses a file that is damaged, with the way out."""
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise Refusal(f"{path}: is damaged ({first_line(error)}); {way_out}") from None
+
+
+def write_sealed(path: Path, data: bytes) -> None:
+    """The bytes behind their digest, by which `read_sealed` sees whether they are as they were written."""
+    seal = hashlib.sha256(data).digest()
+    write(path, lambda temporary: temporary.write_bytes(seal + data))
+
+
+def read_sealed(path: Path, way_out: str) -> bytes:
+    """Refuses bytes that are not those of `write_sealed`, with the way out."""
+    data = path.read_bytes()
+    seal, rest = data[:32], data[32:]
+    if hashlib.sha256(rest).digest() != seal:
+        raise Refusal(f"{path}: is damaged; {way_out}")
+    return rest
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:

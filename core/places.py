@@ -25,3 +25,8 @@ def submissions() -> Path:
 def caches() -> Path:
     """$CACHE, else .cache in the project."""
     return Path(os.environ.get("CACHE") or HOME / ".cache")
+
+
+def movable() -> dict[str, Path]:
+    """The folders that this project writes to, by the variable that moves each."""
+    return {"RUNS": runs(), "SUBMISSIONS": submissions(), "CACHE": caches()}

@@ -56,7 +56,14 @@ def open_store(table: Table, framing: Framing) -> Store:
                 old.unlink()  # many gigabytes that nothing will open again
             temporary = path.with_name(f"pixels-{content}.building")
             _build(path, temporary, [table.root / file for file in files], framing)
-        return Store(np.load(path, mmap_mode="r", allow_pickle=False), framing.size)
+        return Store(_mapped(path), framing.size)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise Refusal(f"{path}: is damaged; remove it, and it is made again") from None
 
 
 def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> None:
@@ -68,6 +75,8 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     try:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(files), *first.shape))
+        with open(temporary, "r+b") as file:  # a page of a mapped file without room would end the process
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         chunks = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
         wrong: list[str] = []
         with (

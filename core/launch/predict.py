@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
@@ -23,7 +24,7 @@ from core.data import competition
 from core.data.table import Rows
 from core.images import decode
 from core.images.store import Store
-from core.refusal import Refusal
+from core.refusal import Refusal, first_line
 from core.runs import reader
 from core.training import device, fold, kernel, loop
 from core.training.kernel import Kernel, KernelRecipe
@@ -98,8 +99,14 @@ def networks(run: reader.Run) -> list[nn.Module]:
         weights = run.folder / "folds" / str(number) / "model.safetensors"
         if not weights.is_file():
             raise Refusal(f"{run.name}: {weights.name} of fold {number} is gone; train it again with --force")
-        nets.append(module.Net(trained))
-        nets[-1].load_state_dict(load_file(weights))
+        net = module.Net(trained)
+        try:
+            if run.manifest["folds"][number].get("weights", disk.digest(weights)) != disk.digest(weights):
+                raise ValueError("other bytes than the run left")
+            net.load_state_dict(load_file(weights))
+        except (ValueError, RuntimeError, SafetensorError) as error:
+            raise Refusal(f"{weights}: is damaged ({first_line(error)}); train the run again with --force") from None
+        nets.append(net)
     return nets
 
 

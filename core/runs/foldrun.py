@@ -10,6 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from core import disk, labels, score
+from core.refusal import Refusal, first_line
 
 #: The file in a fold's folder that holds its progress, and how often it is renewed at most.
 PROGRESS, SECONDS = ".progress", 1.0
@@ -101,11 +102,32 @@ def finished(folder: Path) -> bool:
     return (folder / "test.npy").is_file()
 
 
+def predictions(folder: Path, held_out: int, tests: int) -> tuple[np.ndarray, np.ndarray]:
+    """(held_out, 18) and (tests, 18) float32 of a finished fold. Refuses files that are damaged."""
+    way_out, found = f"remove the folder {folder}, and the same command trains that fold again", []
+    for part, number in (("oof", held_out), ("test", tests)):
+        path = folder / f"{part}.npy"
+        array = disk.read_array(path, way_out)
+        if array.shape != (number, 18) or array.dtype != np.float32 or not (np.abs(array.sum(1) - 1) <= 1e-3).all():
+            raise Refusal(f"{path}: is damaged (no probabilities for {number} images); {way_out}")
+        found.append(array)
+    return found[0], found[1]
+
+
 def read_log(folder: Path) -> list[Epoch]:
-    """A fold's epochs; a last line that a kill cut short is left out."""
-    path = folder / "log.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """A fold's epochs; a last line that a kill cut short is left out. Refuses a file with another damaged line."""
+    path, epochs = folder / "log.jsonl", []
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.endswith(b"\n"):
+                epochs.append(json.loads(line))
+                if not isinstance(epochs[-1], dict):
+                    raise ValueError("it holds no epoch")
+        except (ValueError, RecursionError) as error:
+            way_out = f"remove the line, or the folder {folder} to train that fold again"
+            raise Refusal(f"{path} line {number}: is damaged ({first_line(error)}); {way_out}") from None
+    return epochs
 
 
 class Progress(TypedDict):

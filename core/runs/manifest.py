@@ -1,6 +1,6 @@
 """start.json, written first, and run.json, written last: what a run was started with, and what came of it."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from core.recipe import Values
 from core.score import Summary
@@ -34,9 +34,10 @@ class Machine(TypedDict):
 
 
 class FoldScores(TypedDict):
-    """One fold on the rows that it held out; `sha256` is of its test.npy."""
+    """One fold on the rows that it held out; `sha256` is of its test.npy, `weights` of its model.safetensors."""
 
     sha256: str
+    weights: NotRequired[str]
     people: int
     macro_f1: float
     accuracy: float

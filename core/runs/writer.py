@@ -48,13 +48,11 @@ class RunWriter:
         Refuses: an unfinished run that was started otherwise; says in what."""
         self.table = table
         self.start = start = _start(self.file, self.recipe, table)
-        if (self.folder / "start.json").is_file():
-            stored = disk.read_json(self.folder / "start.json")
-            if changed := _first_difference(stored, json.loads(json.dumps(start))):
-                if not self.force:
-                    advice = "give --force to start it over, or --name for another run"
-                    raise Refusal(f"{self.folder}: is an unfinished run with {changed}; {advice}")
-                self.discard()
+        if (self.folder / "start.json").is_file() and (changed := _changed(self.folder / "start.json", start)):
+            if not self.force:
+                advice = "give --force to start it over, or --name for another run"
+                raise Refusal(f"{self.folder}: is an unfinished run with {changed}; {advice}")
+            self.discard()
         disk.write_json(self.folder / "start.json", start)
         rows = table.train.frame[["file", "person", "age", "label"]].assign(fold=table.fold_of_row)
         for name, frame in (("rows.csv", rows), ("test.csv", table.test.frame[["ImageID"]])):
@@ -79,8 +77,9 @@ class RunWriter:
         test = np.zeros((len(self.table.test), 18))
         for number in folds:
             folder = self.fold_folder(number)
-            oof[self.table.fold_of_row == number] = np.load(folder / "oof.npy", allow_pickle=False)
-            test += np.load(folder / "test.npy", allow_pickle=False) / len(folds)
+            held_out = self.table.fold_of_row == number
+            oof[held_out], own = foldrun.predictions(folder, int(held_out.sum()), len(test))
+            test += own / len(folds)
         disk.write_array(self.folder / "oof.npy", oof)
         disk.write_array(self.folder / "test.npy", test.astype(np.float32))
 
@@ -110,6 +109,7 @@ class RunWriter:
         true, predicted = frame["label"].to_numpy(), oof[held_out].argmax(1)
         return {
             "sha256": disk.digest(self.fold_folder(number) / "test.npy"),
+            "weights": disk.digest(self.fold_folder(number) / "model.safetensors"),
             "people": int(frame["person"].nunique()),
             "macro_f1": score.macro_f1(true, predicted),
             "accuracy": score.accuracy(true, predicted),
@@ -157,6 +157,14 @@ def _start(file: Path, requested: Shared, table: Table) -> Start:
         "reused": {field: reader.load(name).manifest["sha256"] for field, name in recipe.runs(requested).items()},
         **table.digests(),  # type: ignore[typeddict-item]
     }
+
+
+def _changed(path: Path, current: Start) -> str:
+    """In what the run that left its start.json at `path` was started otherwise; empty if in nothing."""
+    try:
+        return _first_difference(disk.read_json(path), json.loads(json.dumps(current)))
+    except (Refusal, KeyError, TypeError, AttributeError):
+        return "a damaged start.json"
 
 
 def _first_difference(stored: Start, current: Start) -> str:

@@ -3,6 +3,7 @@
 Finished folds are skipped by launch/crossval.py; that the run is the same is seen by `RunWriter.begin`.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -52,13 +53,19 @@ def save(folder: Path, net: nn.Module, learners: dict[int, Learner], rounds: int
     """All that is needed to resume after so many rounds."""
     states = {number: learner.state() for number, learner in learners.items()}
     state: Checkpoint = {"net": net.state_dict(), "learners": states, "rounds": rounds}
-    disk.write(folder / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
+    data = io.BytesIO()
+    torch.save(state, data)
+    disk.write_sealed(folder / "checkpoint.pt", data.getvalue())
 
 
 def load(folder: Path) -> Checkpoint | None:
-    """What `save` wrote last, or None; in host memory, from where each state goes to its own place."""
+    """What `save` wrote last, or None; in host memory, from where each state goes to its own place.
+    Refuses a file that is not as `save` left it."""
     path = folder / "checkpoint.pt"
-    return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+    if not path.is_file():
+        return None
+    data = disk.read_sealed(path, f"remove the folder {folder} to train that fold from its beginning")
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 def remove(folder: Path) -> None:
@@ -66,10 +73,11 @@ def remove(folder: Path) -> None:
 
 
 def save_weights(folder: Path, net: nn.Module) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    disk.write(folder / "model.safetensors", lambda temporary: save_file(tensors, temporary))
+    data = save(tensors)  # bytes, for safetensors hides why it cannot write a file
+    disk.write(folder / "model.safetensors", lambda temporary: temporary.write_bytes(data))
 
 
 def require_room(run_dir: Path, net: nn.Module, folds: int, jobs: int) -> None:

@@ -64,7 +64,7 @@ def test_a_damaged_json_is_told_and_hides_no_other(three, text, capsys):
     assert sorted(comparison.names) == ["fair", "good", "nested"]
     assert "left out: " in (said := capsys.readouterr().err)
     assert "odd.csv: does not match its .json" in said
-    with pytest.raises(Refusal, match="odd.csv: does not match its .json"):
+    with pytest.raises(Refusal, match=r"odd\.csv: does not match its \.json"):
         load_comparisons(["odd", "good"], NOWHERE)
 
 
