@@ -19,6 +19,7 @@ class PixelStore(Protocol):
 
     array: np.ndarray
     size: tuple[int, int]
+    images: str
 
     def centre_crops(self, index: np.ndarray) -> np.ndarray:
         """(len(index), *size, 3) uint8."""
@@ -77,12 +78,13 @@ class Table:
         return range(int(self.fold_of_row.max(initial=-1)) + 1)
 
     def digests(self) -> dict[str, str]:
-        """What makes two runs comparable (the same images in the same order, the same true labels), and the ages
-        that training labels are made of."""
+        """What makes two runs comparable (the same images in the same order, the same true labels), the ages that
+        training labels are made of, and with an open store the images' bytes."""
         train = self.train.frame
         people = zip(train["person"], train["gender"].astype(str), train["age"].astype(str), strict=True)
         return {
             "ages": disk.text_digest("\n".join(map(" ".join, people))),
             "rows": disk.text_digest("\n".join([*self.train.column("file"), "", *self.test.column("file")])),
             "labels": disk.text_digest(self.train.column("label").astype(np.uint8).tobytes().hex()),
+            **({"images": self.train.store.images} if self.train.store else {}),
         }

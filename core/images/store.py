@@ -19,10 +19,12 @@ CHUNK = 32
 
 @dataclass
 class Store:
-    """`array` (n, h, w, 3) uint8 holds the crop, or the whole frame; `size` (height, width) is what a net sees."""
+    """`array` (n, h, w, 3) uint8 holds the crop, or the whole frame; `size` (height, width) is what a net sees;
+    `images` is a digest of the files' bytes."""
 
     array: np.ndarray
     size: tuple[int, int]
+    images: str = ""
 
     def centre_crops(self, index: np.ndarray) -> np.ndarray:
         """(len(index), height, width, 3): the centre crops of these images, copied in one gather."""
@@ -51,12 +53,13 @@ def open_store(table: Table, framing: Framing) -> Store:
     state = disk.text_digest("\n".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats))[:16]
     path = cache(table.root) / f"pixels-{content}-{state}.npy"
     with disk.lock(path.with_name(f"pixels-{content}.lock"), f"the store {path}", wait=True):
-        if not path.is_file():
-            for old in path.parent.glob(f"pixels-{content}-*.npy"):
+        images = path.with_name(f"images-{content}-{state}.sha256")
+        if not (path.is_file() and images.is_file()):
+            for old in path.parent.glob(f"*-{content}-*"):
                 old.unlink()  # many gigabytes that nothing will open again
             temporary = path.with_name(f"pixels-{content}.building")
-            _build(path, temporary, [table.root / file for file in files], framing)
-        return Store(_mapped(path), framing.size)
+            disk.write_text(images, _build(path, temporary, [table.root / file for file in files], framing))
+        return Store(_mapped(path), framing.size, images.read_text(encoding="utf-8"))
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -66,8 +69,9 @@ def _mapped(path: Path) -> np.ndarray:
         raise Refusal(f"{path}: is damaged; remove it, and it is made again") from None
 
 
-def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> None:
-    """Fill `temporary` on all cores, then rename it to `path`; what a killed build left is written over."""
+def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> str:
+    """Fill `temporary` on all cores, then rename it to `path`; what a killed build left is written over. The digest
+    of all files' bytes."""
     from joblib import cpu_count
     from tqdm import tqdm
 
@@ -79,6 +83,7 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         chunks = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
         wrong: list[str] = []
+        digests: list[str] = []
         with (
             tqdm(desc="decoding", total=len(files), unit="img", disable=None) as bar,
             ThreadPoolExecutor(cpu_count(), "decode") as pool,
@@ -86,8 +91,9 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
             filling = [pool.submit(_fill, array[chunk], files[chunk], framing) for chunk in chunks]
             try:
                 for chunk in filling:
-                    lines = chunk.result()
+                    lines, own = zip(*chunk.result(), strict=True)
                     wrong += filter(None, lines)
+                    digests += own
                     bar.update(len(lines))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: no thread may outlive the interpreter
@@ -95,13 +101,16 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
             raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()
         os.replace(temporary, path)
+        return disk.text_digest("\n".join(digests))
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _fill(images: np.ndarray, files: list[Path], framing: Framing) -> list[str]:
-    """Write each file's image in its place; returns what is wrong with each, so that all that are can be counted."""
-    return [_fill_one(image, file, framing) for image, file in zip(images, files, strict=True)]
+def _fill(images: np.ndarray, files: list[Path], framing: Framing) -> list[tuple[str, str]]:
+    """Write each file's image in its place; returns what is wrong with each, so that all that are can be counted, and
+    the digest of its bytes."""
+    lines = (_fill_one(image, file, framing) for image, file in zip(images, files, strict=True))
+    return [(line, "" if line else disk.digest(file)) for line, file in zip(lines, files, strict=True)]
 
 
 def _fill_one(image: np.ndarray, file: Path, framing: Framing) -> str:

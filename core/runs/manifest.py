@@ -10,7 +10,7 @@ class Start(TypedDict):
     """What a killed run must still agree with to be resumed.
 
     source, files: sha256 of the kernel and of each deciding module of core, by path, and of each file that a flag
-    names, by the flag's field. reused: `sha256` of each run that a flag names. rows, labels, ages: as `Table.digests`.
+    names, by the flag's field. reused: `sha256` of each run that a flag names. The others: as `Table.digests`.
     """
 
     kernel: str
@@ -21,6 +21,7 @@ class Start(TypedDict):
     rows: str
     labels: str
     ages: str
+    images: NotRequired[str]
 
 
 class Machine(TypedDict):

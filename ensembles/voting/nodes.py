@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,7 +139,21 @@ def check_same_data(vote: Node) -> reader.Run:
         if (own["rows"], own["labels"]) != (other["rows"], other["labels"]):
             clash = f"has other {'labels' if own['rows'] == other['rows'] else 'rows'} than {first.name}"
             raise Refusal(f"{run.name}: {clash}; runs of two data sets cannot vote together")
+    _check_same_photographs(runs)
     return first
+
+
+def _check_same_photographs(runs: list[reader.Run]) -> None:
+    """Refuses runs that saw other photographs under the same names; runs from before this was written down vote."""
+    digests = {run.name: run.manifest.get("images") for run in runs}
+    known = {name: digest for name, digest in digests.items() if digest}
+    first = next(iter(known), "")
+    for name, digest in known.items():
+        if digest != known[first]:
+            raise Refusal(f"{name}: was trained on other photographs under the same names than {first}; train it again")
+    if known and len(known) < len(digests):
+        unknown = ", ".join(sorted(set(digests) - set(known)))
+        print(f"not known whether these saw the same photographs as the others: {unknown}", file=sys.stderr)
 
 
 def _score_tree(node: Node, first: reader.Run) -> tuple[TreeNode, np.ndarray]:

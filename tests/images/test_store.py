@@ -125,3 +125,16 @@ def test_processes_that_open_it_at_once_build_it_once(copy):
     decoded = [int(process.communicate()[0]) for process in [opening(copy) for _ in range(3)]]
     # the first file once more, for the shape of all
     assert sorted(decoded) == [0, 0, len(table.train) + len(table.test) + 1]
+
+
+def test_the_digest_is_of_the_bytes_not_of_names_and_times(copy):
+    table = competition.load(copy)
+    before = store.open_store(table, Framing((360, 200), 0.15)).images
+    other_framing = store.open_store(table, Framing((360, 200), 0.2)).images
+    assert before == other_framing
+    assert table.opened(store.open_store(table, Framing((360, 200), 0.15))).digests()["images"] == before
+    victim = copy / table.train.column("file")[3]
+    image = cv2.imread(str(victim))
+    image[100, 100] = 255 - image[100, 100]
+    cv2.imwrite(str(victim), image)
+    assert store.open_store(competition.load(copy), Framing((360, 200), 0.15)).images != before

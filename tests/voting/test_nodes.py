@@ -9,6 +9,8 @@ from core import disk, labels, places
 from core.refusal import Refusal
 from core.runs import reader
 from ensembles.voting import run, soft, submission
+from ensembles.voting.nodes import check_same_data
+from tests import fabricated
 from tests.voting.random_runs import random_run, write_manifest
 
 
@@ -141,3 +143,14 @@ def test_another_class_order_is_refused(three):
     disk.write_json(folder / "run.json", {**disk.read_json(folder / "run.json"), "classes": labels.CLASSES[::-1]})
     with pytest.raises(Refusal, match="class order"):
         reader.load("k/b")
+
+
+def test_runs_of_other_photographs_under_the_same_names_do_not_vote(home, capsys):
+    frame = fabricated.rows(10)
+    probs = fabricated.predictions(frame["label"].to_numpy())
+    for name, images in (("k/a", {"images": "one"}), ("k/b", {"images": "two"}), ("k/old", {})):
+        fabricated.finish(name, frame, probs, **images)
+    with pytest.raises(Refusal, match="k/b: was trained on other photographs under the same names than k/a"):
+        check_same_data(soft(run("k/a"), run("k/b")))
+    check_same_data(soft(run("k/a"), run("k/old")))
+    assert "whether these saw the same photographs as the others: k/old" in capsys.readouterr().err
