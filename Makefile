@@ -19,14 +19,16 @@ $(VENV)/made: setup.cfg setup.py $(CONSTRAINTS)
 	$(VENV)/bin/pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[dev]'
 	@touch $@
 
-demo: $(VENV)/made  ## draw a small competition, train v5 on it, vote, and score the submission (5 minutes on two cores)
-	rm -rf data/demo
-	$(DRAW)
-	$(DEMO) kernels/v5_multitask/run.py --data data/demo --name demo --force --backbone lite0 --scale 0.3 --folds 3 --epochs 3 --lr 1e-3 --schedule cosine --age-old 60
-	$(DEMO) ensembles/demo.py --force
-	@printf '\nthe submission, against the answers that the generator kept:\n'
-	@$(PY) -m core.score submissions/demo.csv data/demo/answers.csv
-	@printf '\nlook at  runs/demo/v5_multitask/demo/report/*.png  submissions/demo.csv\nor type  make board RUNS=runs/demo\n'
+demo: $(VENV)/made  ## the whole job, small: draw a competition, train v1 and v5, vote, score three submissions, compare them
+	@test -f data/demo/answers.csv || $(DRAW)
+	@$(DEMO) -m core.launch.sweep ensembles/demo.csv --data data/demo
+	@$(DEMO) -m ensembles.voting "run('v1_single/demo')" --name demo_v1 --force
+	@$(DEMO) -m ensembles.voting "run('v5_multitask/demo')" --name demo_v5 --force
+	@$(DEMO) ensembles/demo.py --force
+	@$(DEMO) -m submissions.compare demo demo_v1 demo_v5 --data data/demo
+	@printf '\nagainst the answers that the generator kept:\n'
+	@for name in demo_v1 demo_v5 demo; do printf '%-8s ' $$name; $(PY) -m core.score submissions/$$name.csv data/demo/answers.csv; done
+	@printf '\nopen submissions/index.html, and runs/demo/v5_multitask/demo/report/*.png\n'
 
 test: $(VENV)/made  ## check the style and the types, then run the tests
 	$(VENV)/bin/ruff check .

@@ -1,8 +1,8 @@
-"""The vote of `make demo`: a single run, the shortest way from a run to a submission."""
+"""The vote of `make demo`: two unlike kernels, soft, equal weights. ensembles/demo.csv trains them."""
 
 from ensembles.voting import run, soft, submit
 
-demo = soft(run("v5_multitask/demo"))
+demo = soft(run("v1_single/demo"), run("v5_multitask/demo"))
 
 if __name__ == "__main__":
     submit(__file__, demo)

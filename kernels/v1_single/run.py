@@ -6,8 +6,8 @@ else the centre crop of the same size. What it is good at, as all versions are, 
 
     python kernels/v1_single/run.py --backbone effb0
 
-Out-of-fold / test macro F1: 0.351 / 0.506 on 300 photographed people, 5.2 min; 0.595 / 0.587 on drawn ones, 1.4 min.
-That is lite0 at 3 epochs on one CPU core, the same flags for all five (tests/benchmarks/five.py).
+Macro F1 out of fold: 0.415 [0.386, 0.445] on 600 photographed people, lite0, three epochs, 6 core-minutes
+(docs/studies/report.md).
 """
 
 from dataclasses import dataclass

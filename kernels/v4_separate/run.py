@@ -4,7 +4,7 @@
     python kernels/v4_separate/run.py --backbone effb0 --tasks age --reuse v4_separate/effb0
 
 The second keeps the frozen mask and gender probabilities of a finished run and works on age alone.
-Out-of-fold / test macro F1: 0.417 / 0.512 on 300 photographed people, 11.9 min; 0.680 / 0.695 on drawn ones, 6.1 min.
+It trains three times as long as v5 and could not be told from it (LOG.md, 2026-11-24; docs/studies/report.md).
 """
 
 from dataclasses import dataclass

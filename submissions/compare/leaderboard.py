@@ -88,7 +88,11 @@ def to_beat(entries: Entries, names: Iterable[str]) -> list[str]:
     """Each line that is none of these submissions, in words: its name, its scores and its note."""
     lines = []
     for name in [each for each in entries if each not in set(names)]:
-        known = [f"{column.replace('_', ' ')} {entries[name][column]}" for column in SCORES if entries[name][column]]
+        known = [
+            f"{column.replace('_', ' ').replace('f1', 'F1')} {entries[name][column]}"
+            for column in SCORES
+            if entries[name][column]
+        ]
         lines.append(
             f"{name}: {', '.join(known) or 'no score'}" + (f" ({note})" if (note := entries[name]["note"]) else "")
         )

@@ -103,13 +103,23 @@ class Answer:
 
 def compare(better: Scores, than: Scores, seeds: BySeed, paired: BySeed | None = None) -> Answer:
     """`paired`: the variance between seeds of such differences, for two sides that are made of the same runs."""
-    people = float((better.draws.mean(0) - than.draws.mean(0)).var(ddof=1))
     share = 1 / len(better.values) if paired else 1 / len(better.values) + 1 / len(than.values)
-    seed = (paired or seeds).variance * share
+    drawn = better.draws.mean(0) - than.draws.mean(0)
+    return _answer(better.values.mean() - than.values.mean(), drawn, paired or seeds, share, better.people)
+
+
+def single(scores: Scores, seeds: BySeed) -> Answer:
+    """The score itself, as a difference from nothing."""
+    return _answer(scores.values.mean(), scores.draws.mean(0), seeds, 1 / len(scores.values), scores.people)
+
+
+def _answer(value: float, drawn: np.ndarray, seeds: BySeed, share: float, number: int) -> Answer:
+    """`drawn` (draws,) over people; `share` of the variance between seeds that is left in the mean over them."""
+    people, seed = float(drawn.var(ddof=1)), seeds.variance * share
     total = people + seed
-    parts = ((people, better.people - 1), (seed, (paired or seeds).freedom))
+    parts = ((people, number - 1), (seed, seeds.freedom))
     freedom = total**2 / sum(part**2 / of for part, of in parts if part) if total else math.inf
-    return Answer(float(better.values.mean() - than.values.mean()), people, seed, freedom, better.people)
+    return Answer(float(value), people, seed, freedom, number)
 
 
 def corrected(answers: list[Answer]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from core import labels, score
 from ensembles.voting.votes import Hard, Soft
 from tests.studies import answer
-from tests.studies.answer import Answer, Scores
+from tests.studies.answer import Answer, BySeed, Scores
 from tests.studies.kept import People, Result
 from tests.studies.table import Claim, Side
 
@@ -64,10 +64,18 @@ class Evidence:
         found = [labels.split(self.predicted(side, seed, on)) for seed in self.seeds(side)]
         return np.array([[score.accuracy(*pair) for pair in zip(true, each, strict=True)] for each in found]).mean(0)
 
+    def by_seed(self, on: str) -> BySeed:
+        """The variance between seeds, pooled over all arms."""
+        arms = [Side((arm,)) for arm in dict.fromkeys(arm for arm, _ in self.results)]
+        return answer.pooled([self.scores(arm, on) for arm in arms])
+
+    def score(self, side: Side, on: str) -> Answer:
+        """The side's macro F1 with its interval, as a difference from nothing."""
+        return answer.single(self.scores(side, on), self.by_seed(on))
+
     def answers(self, claims: list[Claim]) -> list[Answer]:
         """Of claims whose sides have runs."""
-        arms = [Side((arm,)) for arm in dict.fromkeys(arm for arm, _ in self.results)]
-        by_seed = {on: answer.pooled([self.scores(arm, on) for arm in arms]) for on in ("oof", "test")}
+        by_seed = {on: self.by_seed(on) for on in ("oof", "test")}
         sides = {claim: (self.scores(claim.better, claim.on), self.scores(claim.than, claim.on)) for claim in claims}
         shared = {
             claim: one - other for claim, (one, other) in sides.items() if set(claim.better.arms) & set(claim.than.arms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -96,12 +97,14 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
         minutes = np.mean([about["core_seconds"] for about in kept]) / 60
         sources = " ".join(dict.fromkeys(about["sources"][:8] for about in kept))
         tasks = map("{:.3f}".format, evidence.tasks(side, "oof"))
-        f1 = (f"{scores.values.mean():.3f} ({each})", f"{test.values.mean():.3f}")
+        low, high = evidence.score(side, "oof").interval() if len(seeds) > 1 else (math.nan, math.nan)
+        f1 = (f"{scores.values.mean():.3f} [{low:.3f}, {high:.3f}]", each, f"{test.values.mean():.3f}")
         rows.append((arm.name, changed(study, arm), *f1, *tasks, f"{minutes:.1f}", sources))
     heads = (
         "arm",
         "what differs",
-        "macro F1, out of fold (each seed)",
+        "macro F1, out of fold [95 %]",
+        "each seed",
         "on test",
         *labels.TASKS,
         "core-minutes",
