@@ -63,6 +63,7 @@ Scale = Annotated[float, Range(low=0.05, high=1)]
 Weights = Annotated[str, File(("imagenet", "none"))]
 Fixes = Annotated[str, File(("known", "none"))]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Mix = Literal["none", "mixup", "cutmix", "cutmix_vertical"]
 RunName = Annotated[str, Run(("",))]
 Backbone = Annotated[str, Short(tuple(TAGS))]
 #: A flag's value of whatever type, and what Fire or a JSON file holds before it is checked.

@@ -4,10 +4,8 @@ A dataclass says all there is to say about its flags: the annotation gives type,
 value, the trailing comment its help. `Shared` holds what every kernel shares. Free of torch.
 """
 
-import inspect
 import itertools
 import os
-import re
 import sys
 from collections.abc import Container, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -15,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_type_hints
 
-from core import flags
+from core import flags, usage
 from core.flags import Count, NonNegative, PerTask, Share, Value, flag_name
 from core.refusal import Refusal, did_you_mean
 
@@ -35,6 +33,9 @@ class Shared:
     seed: NonNegative = 0  # of everything random except the folds
     tta: Literal["none", "flip"] = "none"  # or flip: predictions are the mean over the photograph and its mirror image
     precision: flags.Precision = "auto"  # 16 bit on a GPU, float32 on a CPU; or float32, bfloat16, float16
+    mix: flags.Mix = "none"  # or mixup, cutmix, cutmix_vertical: two training photographs in one
+    mix_alpha: flags.Positive = 1.0  # the share of the first is drawn from Beta(alpha, alpha)
+    ema: flags.Fraction = 0.0  # decay of averaged weights, 0.999 for instance; 0: the last weights are used
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works
@@ -58,6 +59,7 @@ ELSEWHERE = ("data", "name", "smoke")
 NEEDS = {
     "gamma": ("loss", ("focal",)),
     "lr_decay_step": ("schedule", ("plateau", "step")),
+    "mix_alpha": ("mix", ("mixup", "cutmix", "cutmix_vertical")),
     "val_ratio": ("folds", (1,)),
 }
 
@@ -67,7 +69,7 @@ def parse(kind: type[T], argv: list[str] | None = None) -> T:
     Refuses: a flag that `kind` lacks, a value that its annotation forbids, anything not a flag."""
     argv = sys.argv[1:] if argv is None else argv
     if {"-h", "--help"} & set(argv):
-        print(usage(kind))
+        print(usage.text(kind, sys.modules["__main__" if issubclass(kind, NoFlags) else kind.__module__]))
         sys.exit(0)
     typed, found = _flags(kind, argv), _values(argv)
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
@@ -178,23 +180,3 @@ def _values(argv: list[str]) -> Values:
             return fire.Fire(lambda **values: values, command=argv, serialize=lambda _: None)
         except SystemExit:
             raise Refusal(f"cannot read {' '.join(argv)!r} as flags (see --help)") from None
-
-
-def usage(kind: type) -> str:
-    """Every flag with its default and the comment that stands beside it in the source."""
-    comments: dict[str, str] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        for line in inspect.getsource(base).splitlines():
-            if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
-                comments[found[1]] = found[2]
-    head = inspect.getdoc(sys.modules["__main__" if issubclass(kind, NoFlags) else kind.__module__]) or ""
-    named = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
-    rows = [f"  --{name:<15} {value:<22} {why}" for name, value, why in named]
-    return "\n".join([head, *["", "flags, what they are by default, and why:"][: 2 * bool(rows)], *rows])
-
-
-def _default(value: Value) -> str:
-    if isinstance(value, PerTask) and not value.is_same:
-        return ",".join(f"{task}={value.of(task)}" for task in value._fields)
-    value = value.mask if isinstance(value, PerTask) else value
-    return "(needed)" if value is MISSING else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -12,7 +12,7 @@ from core.nets.adamp import AdamP, Parameters
 Name = Literal["adam", "adamp", "sgd"]
 #: What a state_dict() of torch's gives.
 State = dict[str, Any]
-Schedule = Literal["plateau", "cosine", "step", "none"]
+Schedule = Literal["plateau", "cosine", "step", "one_cycle", "none"]
 
 
 def optimizer(name: Name, lr: float) -> Callable[[Parameters], torch.optim.Optimizer]:
@@ -48,20 +48,36 @@ def load_state(made: torch.optim.Optimizer, state: State) -> None:
 
 def schedule(
     name: Schedule, epochs: int, decay_step: int = 5
-) -> Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]:
-    """plateau: a tenth after `decay_step` epochs without a lower loss. cosine: to 0 over `epochs`. step: a tenth after
-    every `decay_step` epochs. none: constant."""
-    return {
-        "plateau": lambda made: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=decay_step),
-        "cosine": lambda made: lr_scheduler.CosineAnnealingLR(made, T_max=epochs),
-        "step": lambda made: lr_scheduler.StepLR(made, step_size=decay_step, gamma=0.1),
-        "none": lambda made: lr_scheduler.ConstantLR(made, factor=1.0),
-    }[name]
+) -> Callable[[torch.optim.Optimizer, int], lr_scheduler.LRScheduler]:
+    """What makes the schedule of an optimizer, given the batches of an epoch.
+
+    plateau: a tenth after `decay_step` epochs without a lower loss. cosine: to 0 over `epochs`. step: a tenth after
+    every `decay_step` epochs. one_cycle: a quarter of all batches up from a 25th, then down to nothing, moved at every
+    batch (Smith and Topin, 2017, https://arxiv.org/abs/1708.07120). none: constant."""
+
+    def make(made: torch.optim.Optimizer, batches: int) -> lr_scheduler.LRScheduler:
+        if name == "one_cycle":
+            highest = [group["lr"] for group in made.param_groups]
+            return lr_scheduler.OneCycleLR(made, highest, epochs * batches, pct_start=0.25, cycle_momentum=False)
+        return {
+            "plateau": lambda: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=decay_step),
+            "cosine": lambda: lr_scheduler.CosineAnnealingLR(made, T_max=epochs),
+            "step": lambda: lr_scheduler.StepLR(made, step_size=decay_step, gamma=0.1),
+            "none": lambda: lr_scheduler.ConstantLR(made, factor=1.0),
+        }[name]()
+
+    return make
 
 
 def step_schedule(made: lr_scheduler.LRScheduler, loss: float) -> None:
     """One epoch has passed, with this mean training loss."""
     if isinstance(made, lr_scheduler.ReduceLROnPlateau):
         made.step(loss)
-    else:
+    elif not isinstance(made, lr_scheduler.OneCycleLR):
+        made.step()
+
+
+def step_batch(made: lr_scheduler.LRScheduler) -> None:
+    """One batch has passed."""
+    if isinstance(made, lr_scheduler.OneCycleLR):
         made.step()

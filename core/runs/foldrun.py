@@ -10,6 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from core import disk, labels, score
+from core.flags import Mix
 from core.refusal import Refusal, first_line
 
 #: The file in a fold's folder that holds its progress, and how often it is renewed at most.
@@ -64,6 +65,9 @@ class FoldRun:
     seed: int
     device: str
     precision: str = "auto"
+    ema: float = 0.0
+    mix: Mix = "none"
+    mix_alpha: float = 1.0
     shown_by_parent: bool = False
 
     def log(self, epoch: Epoch) -> None:

@@ -6,14 +6,20 @@ Finished folds are skipped by launch/crossval.py; that the run is the same is se
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Self, TypedDict
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from core import disk
+from core.nets import optim
+from core.nets.average import Average, AverageState
 from core.nets.optim import State
+from core.runs.foldrun import FoldRun
+from core.training import step
+from core.training.device import dtype, memory, smaller
+from core.training.phase import Phase
 from core.training.step import Step
 
 
@@ -26,9 +32,11 @@ class LearnerState(TypedDict):
 
 
 class Checkpoint(TypedDict):
-    """All that is needed to resume after so many rounds; learners: of the phases that have begun and not ended."""
+    """All that is needed to resume after so many rounds; learners: of the phases that have begun and not ended;
+    average: of the averaged weights, if there are any."""
 
     net: State
+    average: AverageState | None
     learners: dict[int, LearnerState]
     rounds: int
 
@@ -40,6 +48,29 @@ class Learner:
     step: Step
     schedule: LRScheduler
 
+    @classmethod
+    def begin(cls, net: nn.Module, phase: Phase, run: FoldRun, state: LearnerState | None = None) -> Self:
+        """The phase as `state` left it, or at its beginning. Refuses a batch that the memory cannot hold."""
+        if phase.before and not state:
+            phase.before()
+        net.train()
+        device = torch.device(run.device)
+        with memory(smaller(phase.loader.batch)):
+            optimizer = phase.optimizer(phase.parameters)
+            schedule = phase.schedule(optimizer, len(phase.loader))
+            if state:
+                optim.load_state(optimizer, state["optimizer"])
+                schedule.load_state_dict(state["schedule"])
+            learn = step.make(net, phase, optimizer, device, dtype(device, run.precision), run.mix != "none")
+            if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
+                learn.scaler.load_state_dict(state["scaler"])
+        return cls(learn, schedule)
+
+    def learn(self, images: torch.Tensor, *targets: torch.Tensor) -> None:
+        """One step, from what `Step` takes."""
+        self.step(images, *targets)
+        optim.step_batch(self.schedule)
+
     def state(self) -> LearnerState:
         optimizer, scaler = self.step.optimizer, self.step.scaler
         return {
@@ -49,10 +80,13 @@ class Learner:
         }
 
 
-def save(folder: Path, net: nn.Module, learners: dict[int, Learner], rounds: int) -> None:
+def save(
+    folder: Path, net: nn.Module, learners: dict[int, Learner], rounds: int, average: Average | None = None
+) -> None:
     """All that is needed to resume after so many rounds."""
     states = {number: learner.state() for number, learner in learners.items()}
-    state: Checkpoint = {"net": net.state_dict(), "learners": states, "rounds": rounds}
+    followed = average.state() if average else None
+    state: Checkpoint = {"net": net.state_dict(), "average": followed, "learners": states, "rounds": rounds}
     data = io.BytesIO()
     torch.save(state, data)
     disk.write_sealed(folder / "checkpoint.pt", data.getvalue())

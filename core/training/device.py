@@ -102,3 +102,9 @@ def is_out_of_memory(error: Exception) -> bool:
     """Also in a driver's own words, when it has no room for a library's handle or a graph."""
     said = any(words in str(error) for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or said
+
+
+def smaller(batch: int) -> str:
+    """The advice where a batch of this size does not fit."""
+    less = f"--batch {batch // 2}, or " if batch > 1 else ""
+    return f"at --batch {batch}; try {less}a smaller --scale"

@@ -53,9 +53,8 @@ def train_fold(
     table = prepared(own)
     fold = folds.split(table)[number]
     folder, board = Path(run_dir) / "folds" / str(number), Path(run_dir) / "tensorboard" / f"fold{number}"
-    run = foldrun.FoldRun(
-        folder, board, number, len(table.folds), after, own.seed, own.device, own.precision, shown_by_parent
-    )
+    how = {name: getattr(own, name) for name in ("seed", "device", "precision", "ema", "mix", "mix_alpha")}
+    run = foldrun.FoldRun(folder, board, number, len(table.folds), after, **how, shown_by_parent=shown_by_parent)
     with _owned(folder, f"fold {number} of {run_dir}", wait):
         if wait and foldrun.finished(folder):
             return

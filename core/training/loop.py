@@ -17,14 +17,17 @@ from torch import nn
 from torch.nn import functional
 
 from core.data.table import Rows
+from core.flags import Mix
 from core.images import loader
+from core.images.mix import mixed
 from core.images.prefetch import prefetch
 from core.nets import optim
+from core.nets.average import Average
 from core.refusal import Refusal
 from core.runs.foldrun import NOT_WATCHED, Epoch, FoldRun, HeldOut, held_out
-from core.training import checkpoint, ranks, step
-from core.training.checkpoint import Learner, LearnerState
-from core.training.device import autocast, dtype, is_out_of_memory, memory
+from core.training import checkpoint, ranks
+from core.training.checkpoint import Learner
+from core.training.device import autocast, dtype, is_out_of_memory, memory, smaller
 from core.training.phase import Phase, Places, one_phase, rounds
 from core.training.progress import NoProgress, Progress
 
@@ -57,43 +60,32 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: Watch[Net] = None, joi
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if state:
             net.load_state_dict(state["net"])
+    if run.ema and any(phase.before for phase in plan):
+        raise Refusal(f"--ema {run.ema}: a stage that takes over another's weights has no average; try --turns epoch")
     order, done = rounds(plan), state["rounds"] if state else 0
     passed = [place for each in order[:done] for place in each]
     begun = state["learners"] if state else {}
-    learners = {number: _learner(net, plan[number], run, each) for number, each in begun.items()}
+    learners = {number: Learner.begin(net, plan[number], run, each) for number, each in begun.items()}
+    average = Average(net, run.ema, state["average"] if state else None) if run.ema else None
+    final = average.net if average else net
     with Progress(plan, run, passed) if ranks.is_first() else NoProgress() as progress:
         for number, places in enumerate(order[done:], done + 1):
             for phase, _ in places:
                 if phase not in learners:
-                    learners[phase] = _learner(net, plan[phase], run, None)
-            _train(net, learners, places, run, progress, partial(_held_out, net, watch, joined, run.precision))
+                    learners[phase] = Learner.begin(net, plan[phase], run)
+            scores = partial(_held_out, final, watch, joined, run.precision)
+            _train(net, average, learners, places, run, progress, scores)
             learners = {at: each for at, each in learners.items() if (at, plan[at].epochs - 1) not in places}
             if ranks.is_first():
-                checkpoint.save(run.folder, net, learners, number)
+                checkpoint.save(run.folder, net, learners, number, average)
+    net.load_state_dict(final.state_dict())
     if ranks.is_first():
         checkpoint.save_weights(run.folder, net)
 
 
-def _learner(net: nn.Module, phase: Phase, run: FoldRun, state: LearnerState | None) -> Learner:
-    """The phase as `state` left it, or at its beginning."""
-    if phase.before and not state:
-        phase.before()
-    net.train()
-    device = torch.device(run.device)
-    with memory(_smaller(phase.loader.batch)):
-        optimizer = phase.optimizer(phase.parameters)
-        schedule = phase.schedule(optimizer)
-        if state:
-            optim.load_state(optimizer, state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-        learn = step.make(net, phase, optimizer, device, dtype(device, run.precision))
-        if state and state["scaler"]:  # empty if the run was in float32 or bfloat16 so far
-            learn.scaler.load_state_dict(state["scaler"])
-    return Learner(learn, schedule)
-
-
 def _train(
     net: Net,
+    average: Average | None,
     learners: dict[int, Learner],
     places: Places,
     run: FoldRun,
@@ -101,10 +93,11 @@ def _train(
     scores: Callable[[], HeldOut],
 ) -> None:
     """One round: an epoch of each of these phases."""
-    steps = [learners[number].step for number, _ in places]
-    rates = [each.optimizer.param_groups[0]["lr"] for each in steps]
+    taking_part = [learners[number] for number, _ in places]
+    rates = [each.step.optimizer.param_groups[0]["lr"] for each in taking_part]
     start = time.perf_counter()
-    losses = _epoch(net, steps, [(run.seed, run.fold, *place) for place in places], progress)
+    keys: list[loader.Key] = [(run.seed, run.fold, *place) for place in places]
+    losses = _epoch(net, taking_part, keys, progress, average, (run.mix, run.mix_alpha))
     seconds = time.perf_counter() - start
     watched = scores()
     for (number, epoch), lr, loss in zip(places, rates, losses, strict=True):
@@ -132,20 +125,31 @@ def _held_out(net: Net, watch: Watch[Net], joined: Joined | None, precision: str
 
 
 def _epoch(
-    net: nn.Module, steps: list[step.Step], keys: list[loader.Key], progress: Progress | NoProgress
+    net: nn.Module,
+    learners: list[Learner],
+    keys: list[loader.Key],
+    progress: Progress | NoProgress,
+    average: Average | None = None,
+    mix: tuple[Mix, float] = ("none", 1.0),
 ) -> list[float]:
     """One pass over the rows of each phase, a batch of each in turn; the mean losses, read back once at the end."""
     net.train()
     torch.manual_seed(loader.seed(*keys[0]) + ranks.rank())
-    with memory(_smaller(steps[0].phase.loader.batch)):
-        epochs = [each.phase.loader.epoch(key, ranks.share()) for each, key in zip(steps, keys, strict=True)]
-        for batches in zip(*(prefetch(each, steps[0].device) for each in epochs), strict=True):
-            for learn, (images, labels) in zip(steps, batches, strict=True):
-                learn(images, labels)
+    with memory(smaller(learners[0].step.phase.loader.batch)):
+        epochs = [each.step.phase.loader.epoch(key, ranks.share()) for each, key in zip(learners, keys, strict=True)]
+        made = zip(*(prefetch(each, learners[0].step.device) for each in epochs), strict=True)
+        for number, batches in enumerate(made):
+            for learner, key, (images, labels) in zip(learners, keys, batches, strict=True):
+                if mix[0] == "none":
+                    learner.learn(images, labels)
+                else:
+                    learner.learn(*mixed(images, labels, *mix, (*key, number)))
+                if average:
+                    average.follow(net)
                 progress.images(len(images) * ranks.world())
-        means = [each.mean(len(each.phase.loader)) for each in steps]
+        means = [each.step.mean(len(each.step.phase.loader)) for each in learners]
         ranks.broadcast([*net.parameters(), *net.buffers()])
-    for learn, mean in zip(steps, means, strict=True):
+    for learn, mean in zip((each.step for each in learners), means, strict=True):
         if not math.isfinite(mean):
             # never left out: what overflowed on the way forward is in the batch statistics too
             advice = " or --precision float32" if learn.dtype == torch.float16 else ""
@@ -192,8 +196,3 @@ def _predicted(
         views = (whole, whole.flip(3)) if flip else (whole,)
         with autocast(device, dtype):
             yield torch.stack([probs(net, view).float() for view in views]).mean(0)[: len(images)]
-
-
-def _smaller(batch: int) -> str:
-    smaller = f"--batch {batch // 2}, or " if batch > 1 else ""
-    return f"at --batch {batch}; try {smaller}a smaller --scale"

@@ -16,7 +16,7 @@ Outputs = Any
 Forward = Callable[[torch.Tensor], Outputs]
 Loss = Callable[[Outputs, torch.Tensor], torch.Tensor]
 Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-Schedule = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
+Schedule = Callable[[torch.optim.Optimizer, int], lr_scheduler.LRScheduler]
 #: How long a phase is trained until the next of its neighbours is.
 Turns = Literal["stage", "epoch", "batch"]
 #: (number of a phase, epoch) of several.
@@ -28,7 +28,7 @@ class Phase:
     """What is trained, on what, how, and for how long.
 
     forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, labels int64 (b,)) -> scalar;
-    optimizer: parameters -> optimizer; schedule: optimizer -> schedule.
+    optimizer: parameters -> optimizer; schedule: optimizer, batches of an epoch -> schedule.
     turns: neighbours of the same word, but for "stage", take turns: an epoch, or a batch, of each after the other.
     before: what is done once, before the first batch.
     """

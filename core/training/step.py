@@ -25,14 +25,17 @@ from core.training.phase import Phase
 WARM_UP = 3
 
 
-def make(net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype) -> Step:
-    """The step of `phase`, whose parameters are among those of `net`, in `dtype`, as fast as this device allows.
+def make(
+    net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype, mixes: bool = False
+) -> Step:
+    """The step of `phase`, whose parameters are among those of `net`, in `dtype`, as fast as this device allows;
+    whether it `mixes` photographs.
 
     `net` is in training mode, and neither its weights, its buffers nor any random number are touched.
     """
     if device.type == "cuda" and ranks.world() == 1 and _Captured.possible:
         try:
-            return _Captured(net, phase, optimizer, device, dtype)
+            return _Captured(net, phase, optimizer, device, dtype, mixes)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:  # a net that reads a value back, or whose shapes depend on one
@@ -65,10 +68,11 @@ class Step:
         self.phase, self.optimizer, self.device, self.dtype = phase, optimizer, device, dtype
         self.total, self.scaler = torch.zeros((), device=device), Scaler(device, dtype)
 
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        """Learn from images uint8 (b, 3, h, w) and labels int64 (b,), both on the device."""
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> None:
+        """Learn from images uint8 (b, 3, h, w) and labels int64 (b,), both on the device; `other` are the others'
+        labels and the share of the first where two photographs are mixed in one."""
         self.optimizer.zero_grad(set_to_none=True)
-        self._learn(images, labels)
+        self._learn(images, labels, *other)
         self._move()
 
     def mean(self, steps: int) -> float:
@@ -83,16 +87,20 @@ class Step:
         self.scaler.skipped.zero_()
         return number
 
-    def _learn(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+    def _learn(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> None:
         with autocast(self.device, self.dtype, cached=False):
-            loss = self._loss(images, labels)
+            loss = self._loss(images, labels, *other)
         self.scaler.scale(loss).backward()
         self.total += loss.detach()
 
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _loss(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> torch.Tensor:
         """Of the whole batch, where each rank has a share: a weighted mean is not the mean of the shares' means."""
         outputs = tree_map(ranks.whole_batch, self.phase.forward(images))
-        return self.phase.loss(outputs, ranks.whole_batch(labels))
+        loss = self.phase.loss(outputs, ranks.whole_batch(labels))
+        if not other:
+            return loss
+        labels, share = other
+        return share * loss + (1 - share) * self.phase.loss(outputs, labels)
 
     def _move(self) -> None:
         ranks.add_up([weight.grad for weight in self.phase.parameters if weight.grad is not None])
@@ -108,11 +116,20 @@ class _Captured(Step):
     #: False from a failed capture on: before torch 2.12 it spoils all later ones of the process.
     possible = True
 
-    def __init__(self, net: nn.Module, phase: Phase, optimizer: Optimizer, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self,
+        net: nn.Module,
+        phase: Phase,
+        optimizer: Optimizer,
+        device: torch.device,
+        dtype: torch.dtype,
+        mixes: bool = False,
+    ):
         super().__init__(phase, optimizer, device, dtype)
         batch, size = phase.loader.batch, phase.loader.rows.opened_store.size
         self.images = torch.zeros((batch, *size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
-        self.labels = torch.zeros(batch, dtype=torch.int64, device=device)
+        labels = torch.zeros(batch, dtype=torch.int64, device=device)
+        self.targets = (labels, labels.clone(), torch.ones((), device=device)) if mixes else (labels,)
         self.graph = torch.cuda.CUDAGraph()
         # whatever a failed capture leaves, this block gives the present stream back
         with torch.cuda.stream(torch.cuda.current_stream(device)):
@@ -121,7 +138,7 @@ class _Captured(Step):
                 self._warm_up(stream)
             _Captured.possible = False
             with torch.cuda.graph(self.graph, stream=stream):
-                self._learn(self.images, self.labels)
+                self._learn(self.images, *self.targets)
             _Captured.possible = True
         self.gradients = [(weight, weight.grad) for weight in phase.parameters]
         self.total.zero_()
@@ -135,14 +152,15 @@ class _Captured(Step):
             with torch.cuda.stream(stream):
                 for number in range(WARM_UP):
                     torch.cuda.set_sync_debug_mode("error" if number == WARM_UP - 1 else "default")
-                    self._learn(self.images, self.labels)
+                    self._learn(self.images, *self.targets)
         finally:
             torch.cuda.set_sync_debug_mode("default")
             present.wait_stream(stream)  # before the batch statistics are put back
 
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+    def __call__(self, images: torch.Tensor, *targets: torch.Tensor) -> None:
         self.images.copy_(images)
-        self.labels.copy_(labels)
+        for own, target in zip(self.targets, targets, strict=True):
+            own.copy_(target)
         self.graph.replay()
         for weight, gradient in self.gradients:  # a phase that takes turns with this one has others
             weight.grad = gradient

@@ -44,7 +44,7 @@ def step(path, rows, **fields):
     for phase in module.plan(net, rows, recipe):
         batch, label = next(phase.loader.epoch((0, 0, 0, 0)))
         optimizer = phase.optimizer(phase.parameters)
-        schedule = phase.schedule(optimizer)
+        schedule = phase.schedule(optimizer, len(phase.loader))
         loss = phase.loss(phase.forward(batch), label)
         loss.backward()
         optimizer.step()

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from core.runs import foldrun
 from core.training import checkpoint, loop, step
+from core.training.checkpoint import Learner
 from core.training.kernel import load
 from core.training.phase import rounds
 from tests.conftest import PROJECT
@@ -104,7 +105,8 @@ def test_phases_that_take_turns_are_captured_and_step_as_plain_ones(turns, rows,
         net, plan = planned(V3, rows, turns=turns, epochs=2, optimizer="sgd")
         steps = [make(net, phase, phase.optimizer(phase.parameters), CPU, torch.float32) for phase in plan]
         for each in rounds(plan):
-            loop._epoch(net, [steps[at] for at, _ in each], [(0, 0, *place) for place in each], loop.NoProgress())
+            learners = [Learner(steps[at], None) for at, _ in each]
+            loop._epoch(net, learners, [(0, 0, *place) for place in each], loop.NoProgress())
         return net.state_dict()
 
     ours = learnt(replaying(step, cuda))

@@ -81,7 +81,7 @@ def test_an_optimizer_goes_on_from_its_saved_state(name):
 
 def rates(name, losses_seen, decay_step=5):
     optimizer = optim.optimizer("sgd", 1.0)([torch.nn.Parameter(torch.zeros(1))])
-    made = optim.schedule(name, len(losses_seen), decay_step)(optimizer)
+    made = optim.schedule(name, len(losses_seen), decay_step)(optimizer, 1)
     seen = []
     for loss in losses_seen:
         seen.append(optimizer.param_groups[0]["lr"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.images.mix import mixed
 from core.training import step
 from tests.conftest import KERNELS
 from tests.training.test_step import CPU, batches, plainly, planned
@@ -16,7 +17,7 @@ HALF = {"float32": torch.float32, "float16": torch.float16}
 FAULTS = {
     "the warm-up stays in the mean loss": ("        self.total.zero_()\n\n    def _warm_up", "\n    def _warm_up"),
     "the warm-up stays in the statistics": ("buffer.copy_(before)", "pass"),
-    "the labels are those of the capture": ("self.labels.copy_(labels)", "pass"),
+    "the labels are those of the capture": ("            own.copy_(target)", "            pass"),
     "the loss is not scaled": ("self.scaler.scale(loss).backward()", "self.scaler.scale(loss), loss.backward()"),
 }
 
@@ -33,7 +34,7 @@ class Graph:
         present = [weight.grad for weight, _ in self.captured]
         for weight, _ in self.captured:
             weight.grad = None
-        self.step._learn(self.step.images, self.step.labels)
+        self.step._learn(self.step.images, *self.step.targets)
         for (weight, gradient), other in zip(self.captured, present, strict=True):
             if gradient is not None:
                 gradient.copy_(weight.grad)
@@ -146,3 +147,22 @@ def test_after_a_failed_capture_none_is_tried(rows, cuda, monkeypatch, capsys):
 
 def on_the_cpu(make):
     return lambda *size, device=None, **rest: make(*size, **rest)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_mixed_photographs_are_captured_with_both_targets_and_the_share(dtype, rows, cuda):
+    (path,) = (path for path in KERNELS if path.parent.name == "v5_multitask")
+
+    def learnt_mixed(captured):
+        net, (phase,) = planned(path, rows, optimizer="sgd")
+        net.to(memory_format=torch.channels_last)
+        cuda[:] = [net]
+        words = (phase, phase.optimizer(phase.parameters), CPU, HALF[dtype])
+        learn = step._Captured(net, *words, mixes=True) if captured else step.Step(*words)
+        if captured:
+            learn.graph.step = learn
+        for number, (images, labels) in enumerate(batches(phase, 3)):
+            learn(*mixed(images, labels, "cutmix_vertical", 1.0, (0, number)))
+        return {**net.state_dict(), "mean": torch.tensor(learn.mean(3))}
+
+    assert differing(learnt_mixed(True), learnt_mixed(False)) == []

@@ -77,7 +77,7 @@ def test_predicting_takes_smaller_batches_when_memory_runs_out(rows):
 
 @pytest.mark.parametrize("words", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"])
 def test_memory_that_a_library_lacks_is_said_too(words):
-    with pytest.raises(Refusal, match="out of memory at --batch 8"), device.memory(loop._smaller(8)):
+    with pytest.raises(Refusal, match="out of memory at --batch 8"), device.memory(device.smaller(8)):
         raise RuntimeError(words)
 
 

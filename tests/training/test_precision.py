@@ -10,6 +10,7 @@ from core.nets import backbones, optim
 from core.refusal import Refusal
 from core.runs import foldrun, names
 from core.training import checkpoint, device, loop, step
+from core.training.checkpoint import Learner
 from core.training.kernel import load
 from core.training.progress import Progress
 from tests.conftest import KERNELS
@@ -161,7 +162,7 @@ def test_a_loss_that_is_no_number_names_the_precision(dtype, advice, rows):
     learn = step.make(net, phase, phase.optimizer(phase.parameters), CPU, dtype)
     name = str(dtype).removeprefix("torch.")
     with pytest.raises(Refusal, match=rf"loss became (nan|-?inf) in phase joint, in {name}; try a lower --lr{advice}$"):
-        loop._epoch(net, [learn], [(0, 0, 0, 0)], loop.NoProgress())
+        loop._epoch(net, [Learner(learn, None)], [(0, 0, 0, 0)], loop.NoProgress())
 
 
 def test_what_overflows_on_the_way_forward_ends_the_run(rows):
@@ -171,7 +172,7 @@ def test_what_overflows_on_the_way_forward_ends_the_run(rows):
         next(net.features.trunk.parameters()).mul_(1e9)
     learn = step.make(net, phase, phase.optimizer(phase.parameters), CPU, torch.float16)
     with pytest.raises(Refusal, match="--precision float32"):
-        loop._epoch(net, [learn], [(0, 0, 0, 0)], loop.NoProgress())
+        loop._epoch(net, [Learner(learn, None)], [(0, 0, 0, 0)], loop.NoProgress())
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.parent.name)
