@@ -2,7 +2,6 @@
 
 from typing import Generic, TypedDict, TypeVar
 
-from timm.utils import ModelEmaV3
 from torch import nn
 
 from core.nets.optim import State
@@ -22,6 +21,8 @@ class Average(Generic[Net]):
     1 - n^(-2/3), so that a short training is not an average of its beginning (timm's warm-up)."""
 
     def __init__(self, net: Net, decay: float, state: AverageState | None = None):
+        from timm.utils import ModelEmaV3  # late, for --help must not wait for timm
+
         self._ema, self._steps = ModelEmaV3(net, decay=decay, use_warmup=True), 0
         if state:
             self.net.load_state_dict(state["net"])
