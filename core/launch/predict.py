@@ -6,7 +6,7 @@ Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order o
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,14 +45,23 @@ class Options:
 def predict(name: str, options: Options) -> None:
     """Write the run's probabilities for every photograph of the folder."""
     run = reader.load(name)
-    folder, out = Path(options.images), Path(options.out)
+    files = photographs(Path(options.images))
+    write(Path(options.out), files, lambda: probabilities(run, files, options))
+
+
+def write(out: Path, files: list[Path], made: Callable[[], np.ndarray]) -> None:
+    """The CSV of what is `made`, (n, 18) probabilities of these files. Refuses another ending before that is made."""
     if out.suffix != ".csv":
         raise Refusal(f"--out {out}: must end in .csv")
-    files = photographs(folder)
-    probs = np.concatenate(list(_probs(run, files, options)))
+    probs = made()
     rows = [(file.name, row.argmax(), *(f"{p:.6g}" for p in row)) for file, row in zip(files, probs, strict=True)]
     disk.write_csv(out, [("file", "ans", *labels.CLASSES), *rows])
     print(f"wrote {out}: {len(files)} photographs")
+
+
+def probabilities(run: reader.Run, files: list[Path], options: Options) -> np.ndarray:
+    """(n, 18) float32: the mean of the run's folds."""
+    return np.concatenate(list(_probs(run, files, options)))
 
 
 def photographs(folder: Path) -> list[Path]:

@@ -61,6 +61,10 @@ class Node:
         """(n, 18): the node's probabilities if its members' are these (n, 18)."""
         raise NotImplementedError
 
+    def over(self, runs: dict[str, np.ndarray]) -> np.ndarray:
+        """(n, 18): the node's probabilities if those of each run, by its name, are these (n, 18)."""
+        return self.vote(member.over(runs) for member in self.members)
+
     def leaves(self) -> Iterator[RunNode]:
         """Every run below this node, in order."""
         for member in self.members:
@@ -100,6 +104,12 @@ class RunNode(Node):
         if part == "test":
             return reader.fold_test(self.loaded, number).astype(np.float64)
         return np.where((self.loaded.rows["fold"] == number).to_numpy()[:, None], probs, np.nan)
+
+    def over(self, runs: dict[str, np.ndarray]) -> np.ndarray:
+        if self.fold is not None:
+            raise Refusal(f"{self.expression}: one fold alone cannot look at other photographs; take the whole run")
+        probs = runs[self.name].astype(np.float64)
+        return probs / probs.sum(1, keepdims=True)
 
     def leaves(self) -> Iterator[RunNode]:
         yield self
