@@ -37,6 +37,7 @@ class Shared:
     mix_alpha: flags.Positive = 1.0  # the share of the first is drawn from Beta(alpha, alpha)
     ema: flags.Fraction = 0.0  # decay of averaged weights, 0.999 for instance; 0: the last weights are used
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
+    extra: str = ""  # another folder of the competition's form, whose people are trained on and never held out
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works
     device: str = "auto"  # auto, cpu, cuda, cuda:1

@@ -46,6 +46,17 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     return Table(root, Rows(train), Rows(test), [*unnamed, *_disagreeing(persons), *unusual, *fixed])
 
 
+def load_extra(root: Path, after: int) -> Rows:
+    """The people of another folder of the same form, for training only; their images stand `after` so many others in
+    the store, by their full path. Refuses as `load` does; no test images are needed."""
+    if not (root / "train/train.csv").is_file():
+        raise Refusal(f"--extra {root}: holds no train/train.csv; name a folder of the competition's form")
+    frame, _ = _train_frame(root, _persons(root / "train" / "train.csv"))
+    label = labels.label(frame["mask"], frame["gender"], labels.age_group(frame["age"]))
+    files = str(root.resolve()) + "/" + frame["file"]
+    return Rows(frame.drop(columns="mask").assign(file=files, label=label, image_index=after + np.arange(len(frame))))
+
+
 def _persons(source: Path) -> pd.DataFrame:
     persons = disk.read_csv(source, ("id", "gender", "age", "path"))
     path = persons["path"]

@@ -16,7 +16,8 @@ from core.refusal import Refusal
 
 @dataclass(frozen=True)
 class Fold:
-    """`fit` is trained on; `held_out` is only ever predicted, and stands at `held_out_index` in the train table."""
+    """`fit` is trained on, extra rows last; `held_out` is only ever predicted, and stands at `held_out_index` in the
+    train table."""
 
     number: int
     fit: Rows
@@ -64,4 +65,8 @@ def _hold_out(people: np.ndarray, stratum: np.ndarray, share: float) -> np.ndarr
 def split(table: Table) -> list[Fold]:
     """The folds of a table whose rows are assigned."""
     train, held = table.train, [table.fold_of_row == number for number in table.folds]
-    return [Fold(number, train.take(~own), train.take(own), np.flatnonzero(own)) for number, own in enumerate(held)]
+    more = [table.extra] if table.extra else []
+    return [
+        Fold(number, train.take(~own).followed_by(*more), train.take(own), np.flatnonzero(own))
+        for number, own in enumerate(held)
+    ]

@@ -20,6 +20,7 @@ class PixelStore(Protocol):
     array: np.ndarray
     size: tuple[int, int]
     images: str
+    extra: str
 
     def centre_crops(self, index: np.ndarray) -> np.ndarray:
         """(len(index), *size, 3) uint8."""
@@ -46,6 +47,13 @@ class Rows:
         """The rows at these positions, or where this mask is true."""
         return replace(self, frame=self.frame[which] if which.dtype == bool else self.frame.iloc[which])
 
+    def followed_by(self, *others: Rows) -> Rows:
+        """These rows, then those of the others, over the same store."""
+        import pandas as pd
+
+        frames = [self.frame, *(each.frame for each in others)]
+        return replace(self, frame=pd.concat(frames, ignore_index=True)) if others else self
+
     def column(self, name: str) -> np.ndarray:
         return self.frame[name].to_numpy()
 
@@ -60,6 +68,7 @@ class Table:
     """A data set: training rows by (person, file), test rows in info.csv's order, and what a reader should know.
 
     `fold_of_row` (n_train,) int is the fold that holds each training row out, -1 for none; empty until it is assigned.
+    `extra` rows are fit rows in every fold, held out in none and never scored.
     """
 
     root: Path
@@ -67,10 +76,17 @@ class Table:
     test: Rows
     notes: list[str]
     fold_of_row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    extra: Rows | None = None
 
     def opened(self, store: PixelStore) -> Table:
         """The same table with its decoded store."""
-        return replace(self, train=replace(self.train, store=store), test=replace(self.test, store=store))
+        extra = replace(self.extra, store=store) if self.extra else None
+        return replace(self, train=replace(self.train, store=store), test=replace(self.test, store=store), extra=extra)
+
+    @property
+    def files(self) -> list[str]:
+        """Of all images, in the store's order."""
+        return [file for rows in (self.train, self.test, self.extra) if rows for file in rows.column("file")]
 
     @property
     def folds(self) -> range:
@@ -87,4 +103,11 @@ class Table:
             "rows": disk.text_digest("\n".join([*self.train.column("file"), "", *self.test.column("file")])),
             "labels": disk.text_digest(self.train.column("label").astype(np.uint8).tobytes().hex()),
             **({"images": self.train.store.images} if self.train.store else {}),
+            **({"extra": self._extra_digest(self.extra)} if self.extra else {}),
         }
+
+    @staticmethod
+    def _extra_digest(extra: Rows) -> str:
+        """Of the extra rows' labels and of their images' bytes."""
+        images = extra.store.extra if extra.store else ""
+        return disk.text_digest(extra.column("label").astype(np.uint8).tobytes().hex() + images)

@@ -20,11 +20,12 @@ CHUNK = 32
 @dataclass
 class Store:
     """`array` (n, h, w, 3) uint8 holds the crop, or the whole frame; `size` (height, width) is what a net sees;
-    `images` is a digest of the files' bytes."""
+    `images` is a digest of the files' bytes, `extra` of those that are for training only."""
 
     array: np.ndarray
     size: tuple[int, int]
     images: str = ""
+    extra: str = ""
 
     def centre_crops(self, index: np.ndarray) -> np.ndarray:
         """(len(index), height, width, 3): the centre crops of these images, copied in one gather."""
@@ -41,12 +42,12 @@ def cache(root: Path) -> Path:
 
 
 def open_store(table: Table, framing: Framing) -> Store:
-    """The decoded store of all train and test images of `table`, built if it is not there or any file changed.
+    """The decoded store of all train, test and extra images of `table`, built if it is not there or any file changed.
 
     One process builds while others wait. The store from before a change is removed; who has it open can read on.
 
     Refuses: an image that cannot be read or is smaller than the crop, or too little disk."""
-    files = [*table.train.column("file"), *table.test.column("file")]
+    files, own = table.files, len(table.train) + len(table.test)
     stats = [os.stat(table.root / file) for file in files]
     key = f"{framing.crop} {framing.scale} {framing.whole}"
     content = disk.text_digest("\n".join([key, *files]))[:16]
@@ -58,8 +59,10 @@ def open_store(table: Table, framing: Framing) -> Store:
             for old in path.parent.glob(f"*-{content}-*"):
                 old.unlink()  # many gigabytes that nothing will open again
             temporary = path.with_name(f"pixels-{content}.building")
-            disk.write_text(images, _build(path, temporary, [table.root / file for file in files], framing))
-        return Store(_mapped(path), framing.size, images.read_text(encoding="utf-8"))
+            digests = _build(path, temporary, [table.root / file for file in files], framing)
+            parts = (digests[:own], digests[own:])
+            disk.write_text(images, "\n".join(disk.text_digest("\n".join(part)) for part in parts))
+        return Store(_mapped(path), framing.size, *images.read_text(encoding="utf-8").split())
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -69,9 +72,9 @@ def _mapped(path: Path) -> np.ndarray:
         raise Refusal(f"{path}: is damaged; remove it, and it is made again") from None
 
 
-def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> str:
+def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> list[str]:
     """Fill `temporary` on all cores, then rename it to `path`; what a killed build left is written over. The digest
-    of all files' bytes."""
+    of each file's bytes."""
     from joblib import cpu_count
     from tqdm import tqdm
 
@@ -101,7 +104,7 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
             raise Refusal(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         array.flush()
         os.replace(temporary, path)
-        return disk.text_digest("\n".join(digests))
+        return digests
     finally:
         temporary.unlink(missing_ok=True)
 

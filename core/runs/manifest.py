@@ -22,6 +22,7 @@ class Start(TypedDict):
     labels: str
     ages: str
     images: NotRequired[str]
+    extra: NotRequired[str]
 
 
 class Machine(TypedDict):

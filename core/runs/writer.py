@@ -24,7 +24,7 @@ from core.runs import foldrun, names, provenance, reader
 from core.runs.manifest import FoldScores, Machine, Manifest, Start
 
 #: What start.json tells of the data.
-DIGESTS = ("ages", "images", "labels", "rows")
+DIGESTS = ("ages", "extra", "images", "labels", "rows")
 
 
 @dataclass
