@@ -1,0 +1,88 @@
+"""The pages as a reader finds them: short, their links lead somewhere, and the commands on them are ones there are."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from core.flags import flag_name
+from core.training.kernel import load
+from tests.conftest import PROJECT
+
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/*.md"))]
+KERNELS_PAGES = sorted(PROJECT.glob("kernels/*/README.md"))
+
+
+def commands(page: Path) -> list[str]:
+    """The indented or fenced lines that begin with make, python or torchrun, without what is said beside them."""
+    lines = [
+        line.strip().partition("  #")[0] for line in page.read_text().splitlines() if line.startswith(("    ", "make"))
+    ]
+    inline = re.findall(r"`((?:make|python) [^`]+)`", page.read_text())
+    return [line.strip() for line in [*lines, *inline] if line.startswith(("make ", "python ", "torchrun "))]
+
+
+EVERY = sorted({line for page in [*PAGES, *KERNELS_PAGES] for line in commands(page)})
+
+
+def test_there_are_commands():
+    assert any(line.startswith("make demo") for line in EVERY)
+    assert any("run.py" in line for line in EVERY)
+
+
+@pytest.mark.parametrize("line", [line for line in EVERY if line.startswith("make ")])
+def test_make_knows_it(line):
+    words = [word for word in shlex.split(line) if word not in ("|", "FLAGS=…")]
+    done = subprocess.run(["make", "-n", *words[1:]], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    known = (PROJECT / "Makefile").read_text()
+    for word in words[2:]:
+        assert f"$({word.partition('=')[0]})" in known or f"{word.partition('=')[0]} ?=" in known, word
+
+
+@pytest.mark.parametrize("line", [line for line in EVERY if "run.py" in line and not line.startswith("make ")])
+def test_the_kernel_has_its_flags(line):
+    words = shlex.split(line)
+    (file,) = (word for word in words if word.endswith("run.py"))
+    if not (PROJECT / file).is_file():
+        assert "v6_yours" in file or "vN_name" in file
+        return
+    kind = load(PROJECT / file).Recipe
+    known = {f"--{flag_name(name)}" for name in kind.__dataclass_fields__} | {"--help"}
+    after = words[words.index(file) + 1 :]
+    assert {word.partition("=")[0] for word in after if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("line", [line for line in EVERY if line.startswith("python -m ")])
+def test_the_module_is_there(line):
+    module = shlex.split(line)[2].replace(".", "/")
+    assert (PROJECT / f"{module}.py").is_file() or (PROJECT / module / "__main__.py").is_file()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *KERNELS_PAGES], ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_links_lead_somewhere_and_pictures_have_words(page):
+    text = page.read_text()
+    for _, target in re.findall(r"\[([^\]]*)\]\(([^)]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if not path.startswith("http"):
+            assert (page.parent / path).exists(), target
+            if anchor:
+                heads = re.findall(r"^#+ (.+)$", (page.parent / path).read_text(), re.M)
+                assert anchor in [head.lower().replace(" ", "-") for head in heads]
+    for words, _ in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text):
+        assert len(words) > 10
+
+
+def test_the_front_page_is_one_page():
+    lines = (PROJECT / "README.md").read_text().splitlines()
+    assert len(lines) <= 100
+    assert any(line.startswith("![") for line in lines[:5])
+    assert any(line.startswith("    make ") for line in lines[:12])
+    assert all(len(page.read_text().splitlines()) <= 120 for page in PAGES)
+
+
+def test_pictures_are_small():
+    pictures = [path for path in PROJECT.glob("docs/**/*") if path.suffix in (".png", ".jpg", ".svg")]
+    assert [path.name for path in pictures if path.stat().st_size > 300_000] == []
