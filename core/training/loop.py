@@ -61,7 +61,7 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: Watch[Net] = None, joi
         if state:
             net.load_state_dict(state["net"])
     if run.ema and any(phase.before for phase in plan):
-        raise Refusal(f"--ema {run.ema}: a stage that takes over another's weights has no average; try --turns epoch")
+        raise Refusal(f"--ema {run.ema}: a stage that takes over another's weights has no average; try --turns batch")
     order, done = rounds(plan), state["rounds"] if state else 0
     passed = [place for each in order[:done] for place in each]
     begun = state["learners"] if state else {}

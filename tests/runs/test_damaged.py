@@ -1,11 +1,13 @@
 """Every file of a run that is read back, damaged in six ways: one line that names it, never a traceback or a score."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
 import pytest
 
-from core import places
+from core import disk, places, refusal
 from core.images import store
 from core.launch import crossval, predict
 from core.refusal import Refusal
@@ -153,3 +155,20 @@ def test_a_store_that_was_cut_is_refused_by_name(data_dir, home, monkeypatch, tm
         with pytest.raises(Refusal, match=r"\.npy: is damaged; remove it, and it is made again"):
             store.open_store(table, Framing((360, 200), 0.15))
         path.write_bytes(whole)
+
+
+def test_a_full_disk_is_named_with_the_variable_that_moves_it(home, monkeypatch, capsys):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as the system says it: no name
+
+    monkeypatch.setattr(os, "fsync", full)
+    for folder, variable in ((places.runs(), "RUNS"), (places.submissions(), "SUBMISSIONS")):
+        with pytest.raises(OSError, match="No space left") as told:
+            disk.write_text(folder / "k/a.txt", "words")
+        with pytest.raises(SystemExit) as left:
+            refusal._one_line(OSError, told.value, None)
+        assert left.value.code == 2
+        said = capsys.readouterr().err
+        assert f"{folder / 'k/a.txt'}: cannot be used (No space left on device)" in said
+        assert f"or move {variable} by that variable; the same command goes on" in said
+        assert not list(folder.rglob("*.t*"))

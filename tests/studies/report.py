@@ -40,7 +40,7 @@ ARMS = (
     *(Arm(name, {"augmentations": f"{FINAL},{value}"}) for name, value in DROPPED.items()),
     Arm("v3_age_first", {"order": "age,gender,mask"}, of="v3"),
     Arm("v3_gender_first", {"order": "gender,mask,age"}, of="v3"),
-    Arm("v3_batch", {"turns": "batch"}, of="v3"),
+    Arm("v3_epoch", {"turns": "epoch"}, of="v3"),
     Arm("v3_stage", {"turns": "stage"}, of="v3"),
     Arm("v3_forgets", {"turns": "stage", "answers": "last"}, of="v3", together="the reading that forgets"),
     age_model("v4_boundary_60", "age_old", "60"),
@@ -62,9 +62,11 @@ def vote(kernel: str, better: str, than: str, arms: tuple[str, ...]) -> Claim:
 
 CLAIMS = (
     over("1 v1 < v2", "v2 is better than v1", "v2", "v1"),
-    over("2 v2 < v3", "v3 (turns by epoch) is better than v2", "v3", "v2"),
+    over("2 v2 < v3", "v3 (turns by batch) is better than v2", "v3", "v2"),
+    over("2 v2 < v3", "v3 (turns by epoch) is better than v2", "v3_epoch", "v2"),
     over("2 v2 < v3", "v3 (stages, last backbone) is better than v2", "v3_forgets", "v2"),
-    over("3 v3 < v5", "v5 is better than v3 (turns by epoch)", "v5", "v3"),
+    over("3 v3 < v5", "v5 is better than v3 (turns by batch)", "v5", "v3"),
+    over("3 v3 < v5", "v5 is better than v3 (turns by epoch)", "v5", "v3_epoch"),
     over("3 v3 < v5", "v5 is better than v3 (stages, last backbone)", "v5", "v3_forgets"),
     over("4 v4, v5", "v5 is better than v4", "v5", "v4"),
     over("5 boundary", "boundary 58 is better than 60", "v5", "boundary_60"),
