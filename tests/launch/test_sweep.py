@@ -86,7 +86,7 @@ def test_mistakes_of_the_command_line_are_refused(home, table, tmp_path):
         ((), "needs a table"),
         ((tmp_path / "none.csv",), "there is no such file"),
         ((tmp_path,), "cannot be read as a CSV"),
-        ((tmp_path / "binary.csv",), "cannot be read as a CSV"),
+        ((tmp_path / "binary.csv",), "is not UTF-8 text"),
         ((table("kernel", "v5_multitask"), "--jobs", "0"), "--jobs 0: must be 1 or more"),
         ((table("kernel", "v5_multitask"), "--cluster", "here"), "--cluster here: must be tcp://HOST:PORT"),
     ):
