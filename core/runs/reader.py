@@ -39,17 +39,17 @@ class Run:
     test: np.ndarray
 
 
-def load(name: str) -> Run:
-    """The finished run KERNEL/NAME in `places.runs()`, checked.
+def load(name: str, root: Path | None = None) -> Run:
+    """The finished run KERNEL/NAME in `places.runs()`, or in `root`, checked.
     Refuses, in one line that names the run: no run.json, a file that differs from what was finished, another class
     order, NaN in test, rows that do not sum to 1 within 1e-3."""
     import pandas as pd
 
-    folder = places.runs() / name
+    folder = (root or places.runs()) / name
     if not (folder / "run.json").is_file():
         state = "is not finished" if folder.is_dir() else "is no run"
-        raise Refusal(f"{name}: {state} in {places.runs()}; make it with {names.command(name)}")
-    manifest = read_manifest(name)
+        raise Refusal(f"{name}: {state} in {root or places.runs()}; make it with {names.command(name)}")
+    manifest = read_manifest(name, root)
     for file in FILES:
         if not (folder / file).is_file() or disk.digest(folder / file) != manifest["sha256"][file]:
             raise Refusal(f"{name}: {file} is not as the run left it; train it again with --force")
@@ -96,10 +96,10 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
         raise Refusal(f"{name}: holds rows that do not sum to 1; train it again with --force")
 
 
-def read_manifest(name: str) -> Manifest:
+def read_manifest(name: str, root: Path | None = None) -> Manifest:
     """run.json of the finished run KERNEL/NAME. Refuses one that is damaged."""
     try:
-        manifest = disk.read_json(places.runs() / name / "run.json")
+        manifest = disk.read_json((root or places.runs()) / name / "run.json")
         if not isinstance(manifest, dict) or not {"sha256", "classes", "scores", "rows", "labels"} <= set(manifest):
             raise ValueError(name)
         return manifest  # type: ignore[return-value]
@@ -107,19 +107,20 @@ def read_manifest(name: str) -> Manifest:
         raise Refusal(f"{name}: its run.json is damaged; train it again with --force") from None
 
 
-def folders(file: str) -> list[tuple[str, Path]]:
+def folders(file: str, root: Path | None = None) -> list[tuple[str, Path]]:
     """(KERNEL/NAME, folder) of each run that has this file, except one that is trained again beside a finished one."""
-    found = sorted(path.parent for path in places.runs().glob(f"*/*/{file}") if not path.parent.name.startswith("."))
+    paths = (root or places.runs()).glob(f"*/*/{file}")
+    found = sorted(path.parent for path in paths if not path.parent.name.startswith("."))
     return [(f"{folder.parent.name}/{folder.name}", folder) for folder in found]
 
 
-def finished() -> tuple[dict[str, Manifest], list[str]]:
+def finished(root: Path | None = None) -> tuple[dict[str, Manifest], list[str]]:
     """run.json of every finished run, by name, and the names of the runs whose run.json is damaged or can't be read."""
     found: dict[str, Manifest] = {}
     damaged: list[str] = []
-    for name, _ in folders("run.json"):
+    for name, _ in folders("run.json", root):
         try:
-            found[name] = read_manifest(name)
+            found[name] = read_manifest(name, root)
         except (Refusal, OSError):
             damaged.append(name)
     return found, damaged

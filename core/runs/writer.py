@@ -54,6 +54,7 @@ class RunWriter:
                 raise Refusal(f"{self.folder}: is an unfinished run with {changed}; {advice}")
             self.discard()
         disk.write_json(self.folder / "start.json", start)
+        disk.write_json(self.folder / "where.json", {"data": os.path.abspath(table.root)})
         rows = table.train.frame[["file", "person", "age", "label"]].assign(fold=table.fold_of_row)
         for name, frame in (("rows.csv", rows), ("test.csv", table.test.frame[["ImageID"]])):
             disk.write_text(self.folder / name, frame.to_csv(index=False))

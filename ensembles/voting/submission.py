@@ -7,12 +7,13 @@ that two submissions can be compared person by person when their runs no longer 
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,9 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
     }
     disk.write_text(target, csv_text(first.test_ids, answers))
     disk.write_json(target.with_suffix(".json"), manifest)
+    kept = first.folder / "where.json"  # git ignores what is written of it: a path is this machine's
+    data = disk.read_json(kept)["data"] if kept.is_file() else ""
+    disk.write_json(target.with_suffix(".where"), {"run": os.path.abspath(first.folder), "data": data})
     print(f"wrote {target}")
     return target
 
@@ -116,11 +120,23 @@ class Submission:
     def rows(self) -> pd.DataFrame | None:
         """file, person, age and label of every training row, from any finished run of the data set; else None."""
         own = self.manifest["rows"], self.manifest["labels"]
-        for name, run in reader.finished()[0].items():
-            with suppress(Refusal):  # a damaged run; another may be readable
-                if (run["rows"], run["labels"]) == own and len(rows := reader.load(name).rows) == len(self.oof):
-                    return rows[["file", "person", "age", "label"]]
+        folder = where(self.name, "run")
+        for root in dict.fromkeys([places.runs(), *([folder.parent.parent] if folder else [])]):
+            for name, run in reader.finished(root)[0].items():
+                with suppress(Refusal):  # a damaged run; another may be readable
+                    if (run["rows"], run["labels"]) == own and len(rows := reader.load(name, root).rows) == len(
+                        self.oof
+                    ):
+                        return rows[["file", "person", "age", "label"]]
         return None
+
+
+def where(name: str, what: Literal["run", "data"]) -> Path | None:
+    """Where a run of the submission's vote, or its data, was on this machine, if it is there still."""
+    with suppress(Refusal, OSError, KeyError, TypeError):
+        folder = Path(disk.read_json(places.submissions() / f"{name}.where")[what])
+        return folder if folder.is_absolute() and folder.is_dir() else None
+    return None
 
 
 def names() -> list[str]:
@@ -156,18 +172,9 @@ def load(name: str) -> Submission:
 def _elsewhere(counts: list[int]) -> Manifest:
     """What a JSON would hold of a submission that has none."""
     tree: TreeNode = {"vote": "made elsewhere", "weight": 1.0, "oof": None, "members": []}
-    return {
-        "expression": "made elsewhere",
-        "tree": tree,
-        "members": {},
-        "rows": "",
-        "labels": "",
-        "class_counts": counts,
-        "class_order": list(labels.CLASSES),
-        "oof": "",
-        "commit": None,
-        "written": "",
-    }
+    texts = dict.fromkeys(("rows", "labels", "oof", "written"), "")
+    rest = {"tree": tree, "members": {}, "class_counts": counts, "class_order": list(labels.CLASSES), "commit": None}
+    return cast(Manifest, {"expression": "made elsewhere", **texts, **rest})
 
 
 def _read_manifest(path: Path) -> Manifest:

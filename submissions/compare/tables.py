@@ -28,7 +28,7 @@ LEADERBOARD_HEADS = {column: column.replace("_", " ").replace("f1", "F1") for co
 class Options:
     """Where the photographs are."""
 
-    data: str = ""  # the competition folder, for thumbnails; empty: $MASK18_DATA, else data/
+    data: str = ""  # the competition folder, for thumbnails; empty: where it was, else $MASK18_DATA, else data/
 
 
 def print_comparison(comparison: Comparison, entries: Entries) -> None:
@@ -92,7 +92,8 @@ def differences(comparison: Comparison) -> list[Cells]:
 
 def compare(names: list[str], options: Options) -> None:
     """Print the tables, then write the page."""
-    root = places.data(options.data)
+    there = (submission.where(name, "data") for name in names or submission.names())
+    root = places.data(options.data or str(next(filter(None, there), "")))
     if options.data and not root.is_dir():
         raise Refusal(f"--data {root}: there is no such folder; give the data folder that the runs were trained on")
     entries = leaderboard.read()

@@ -6,7 +6,7 @@ import pytest
 
 from core import places
 from core.refusal import Refusal
-from ensembles.voting import submission
+from ensembles.voting import run, submission
 from submissions.compare import leaderboard
 from submissions.compare.comparison import load_comparisons
 from tests.compare.fabricated import COMPARE
@@ -83,3 +83,19 @@ def test_a_leaderboard_in_another_encoding_is_refused_with_the_way_out(three):
     leaderboard.path().write_bytes(text.encode("cp949"))
     with pytest.raises(Refusal, match=r"leaderboard.csv: is not UTF-8 text .*; save it as UTF-8"):
         leaderboard.read()
+
+
+def test_runs_and_data_are_found_again_without_variables(data_dir, train, home, command, monkeypatch):
+    """The demo's submissions are compared by `make compare`, though its runs and data lie elsewhere."""
+    train(name="tiny")
+    submission.write("here", run("v5_multitask/tiny"))
+    assert submission.where("here", "data") == data_dir
+    assert "here.where" not in [path.name for path in places.submissions().glob("*.json")]
+    monkeypatch.setenv("RUNS", str(home / "other_runs"))
+    (comparison,) = load_comparisons([], NOWHERE)
+    assert len(comparison.rows) == 24 * 7
+    done = command(*COMPARE)
+    assert done.returncode == 0, done.stderr
+    assert "no data folder" not in done.stdout
+    file("here.where").write_text("{")
+    assert submission.where("here", "data") is None
