@@ -11,7 +11,7 @@ from core.flags import flag_name
 from core.training.kernel import load
 from tests.conftest import PROJECT
 
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md"))]
 KERNELS_PAGES = sorted(PROJECT.glob("kernels/*/README.md"))
 
 

@@ -39,7 +39,7 @@ class Recipe(recipe.Shared):
     answers: Literal["own", "last"] = "own"  # of stages: each head on its own stage's backbone; or last, which forgets
     epochs: flags.Count = 12  # of each head, so three times as many in all
     lr: flags.Positive = 1e-4  # a usual rate for trained weights
-    schedule: optim.Schedule = "none"  # or plateau, cosine, step
+    schedule: optim.Schedule = "none"  # or plateau, cosine, step, one_cycle
     augmentations: tuple[Augmentation, ...] = ("center_crop", "rotate")  # as v2, every image turned
     augment: Augmented = "all"  # or copies, none; v3 varied every image
     age_old: flags.Age = 60  # the competition's boundary; moving it came later

@@ -40,7 +40,7 @@ class Recipe(recipe.Shared):
     lr: PerTask[flags.Positive] = same(1e-4)  # a usual rate for trained weights
     loss: PerTask[losses.Name] = same("cross_entropy")  # or weighted, focal
     optimizer: PerTask[optim.Name] = same("adam")  # or adamp, sgd
-    schedule: PerTask[optim.Schedule] = same("plateau")  # or cosine, step, none
+    schedule: PerTask[optim.Schedule] = same("plateau")  # or cosine, step, one_cycle, none
     augmentations: PerTask[tuple[Augmentation, ...]] = same(FINAL_RECIPE)  # by task they are joined by +
     augment: PerTask[Augmented] = same("copies")  # or all, none; copies only was what helped
     gamma: PerTask[flags.Positive] = same(2.0)  # of the focal loss

@@ -6,7 +6,7 @@ LARGER = ("effb4", "effb7", "resnext50")
 
 STUDY = Study(
     question="Is a larger backbone worth its time?",
-    data="the competition's own, in its form; or any other (README.md)",
+    data="600 photographed people and 200 to test on, or any other folder of the competition's form with an answers.csv",
     make_data="python -m tests.studies.faces ../shared/faces DATA --people 600 --eval-people 200",
     kernel="v5_multitask",
     base={"backbone": "effb0"},

@@ -32,11 +32,13 @@ class Missing:
 def text(name: str, study: Study, evidence: Evidence | None, claims: list[Claim], missing: Missing) -> str:
     """The page. `claims` are those that have an answer."""
     answers = evidence.answers(claims) if evidence else []
+    where = f"[{name}/]({name}/)" if evidence else f"docs/studies/{name}/"
     parts = [
         f"# {study.question}",
-        f"Made by `make study NAME={name}` from what is kept in [{name}/]({name}/); with `DATA=DIR` it trains what is "
-        f"missing first. The data: {study.data}.",
+        f"{len(claims)} of {len(study.claims)} claims have an answer so far. Made by `make study NAME={name}` from what "
+        f"is kept in {where}; with `DATA=DIR` it trains what is missing first. The data: {study.data}.",
         f"```\n{study.make_data}\n```",
+        *([study.about] if study.about else []),
     ]
     if evidence and claims:
         parts += [
@@ -78,8 +80,8 @@ def _verdicts(study: Study, evidence: Evidence, claims: list[Claim], answers: li
     note = (
         f"{len(claims)} comparisons, on {people['oof']} people out of fold or {people['test']} test people. *Holds*: the "
         f"interval lies above 0. *Does not hold*: its upper end lies below {answer.SMALL}. Else *can't tell*, and how many "
-        "people would decide it, were the difference what it seems. The interval adds chance by people (bootstrap) and by "
-        "seed (pooled over all arms): tests/studies/answer.py. The last verdict is Holm's, for all comparisons together. "
+        "people would decide it, were the difference what it seems. *After Holm*: the verdict that allows for the number of comparisons, of which one in twenty would mislead by chance. The interval adds chance by people (bootstrap) and by "
+        "seed (pooled over all arms): tests/studies/answer.py. "
         "Under mask, gender and age: the difference in accuracy."
     )
     return ["## Verdicts", table(heads, rows), note]

@@ -68,6 +68,7 @@ class Study:
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    about: str = ""  # what a reader must know
     needs: str = ""  # what it needs that not every machine has
 
 
