@@ -16,7 +16,7 @@ from tests import fabricated
 from tests.studies import __main__ as command
 from tests.studies.table import Arm, Claim, Side, Study
 
-STUDY = Study(
+SMALL = Study(
     question="Does a higher rate help?",
     data="24 drawn people",
     make_data="python -m core.people --out DATA --people 24 --eval-people 6 --elderly 0.3",
@@ -92,4 +92,4 @@ def trainer(data, seconds=0.0):
 if __name__ == "__main__":
     root, docs, wait = sys.argv[1:]
     sweep.train = trainer(root, float(wait))
-    command.conduct("small", STUDY, command.Options(data=root), Path(docs))
+    command.conduct("small", SMALL, command.Options(data=root), Path(docs))

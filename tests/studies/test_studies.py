@@ -16,7 +16,7 @@ from core.refusal import Refusal
 from tests.conftest import PROJECT
 from tests.studies import __main__ as command
 from tests.studies import answer, fabricated_study, kept, table
-from tests.studies.fabricated_study import STUDY
+from tests.studies.fabricated_study import SMALL as STUDY
 from tests.studies.table import Arm, Claim, Side
 
 
