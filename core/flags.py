@@ -36,7 +36,7 @@ class Range:
 
 
 class Short(NamedTuple):
-    """A text that has short names, `names`, and is free otherwise."""
+    """A text that has short names, `names`, and is free otherwise: timm's own names, which are small, stay."""
 
     names: tuple[str, ...]
 
@@ -59,6 +59,7 @@ Age = Annotated[int, Range(low=0, high=120)]
 Positive = Annotated[float, Range(low=0, open=True)]
 Share = Annotated[float, Range(low=0, high=1, open=True)]
 Fraction = Annotated[float, Range(low=0, high=0.99)]
+Decay = Annotated[float, Range(low=0, high=0.99999)]
 Scale = Annotated[float, Range(low=0.05, high=1)]
 Weights = Annotated[str, File(("imagenet", "none"))]
 Fixes = Annotated[str, File(("known", "none"))]
@@ -115,7 +116,7 @@ def read(name: str, hint: object, value: Value, text: str | None = None, default
         value = read(name, inner, value, text)
         if isinstance(limits, Range) and value not in limits:
             raise Refusal(f"{flag} {value}: must be {limits}")
-        return as_ours(value, limits.names) if isinstance(limits, Short) else value
+        return as_ours(value, limits.names) if isinstance(limits, Short) and value != value.lower() else value
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         value = as_ours(text if text is not None else value, choices)

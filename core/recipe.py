@@ -35,7 +35,7 @@ class Shared:
     precision: flags.Precision = "auto"  # 16 bit on a GPU, float32 on a CPU; or float32, bfloat16, float16
     mix: flags.Mix = "none"  # or mixup, cutmix, cutmix_vertical: two training photographs in one
     mix_alpha: flags.Positive = 1.0  # the share of the first is drawn from Beta(alpha, alpha)
-    ema: flags.Fraction = 0.0  # decay of averaged weights, 0.999 for instance; 0: the last weights are used
+    ema: flags.Decay = 0.0  # decay of averaged weights, 0.999 for instance; 0: the last weights are used
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
     extra: str = ""  # another folder of the competition's form, whose people are trained on and never held out
     name: str = ""  # the run's name; empty: made from the flags that differ

@@ -46,12 +46,15 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     return Table(root, Rows(train), Rows(test), [*unnamed, *_disagreeing(persons), *unusual, *fixed])
 
 
-def load_extra(root: Path, after: int) -> Rows:
+def load_extra(root: Path, after: int, known: set[str]) -> Rows:
     """The people of another folder of the same form, for training only; their images stand `after` so many others in
-    the store, by their full path. Refuses as `load` does; no test images are needed."""
+    the store, by their full path. Refuses as `load` does, and people who are `known` already: they would be trained on
+    where they are held out; no test images are needed."""
     if not (root / "train/train.csv").is_file():
         raise Refusal(f"--extra {root}: holds no train/train.csv; name a folder of the competition's form")
     frame, _ = _train_frame(root, _persons(root / "train" / "train.csv"))
+    if twice := sorted(set(frame["person"]) & known):
+        raise Refusal(f"--extra {root}: has people of --data too, whom a fold holds out: {_first(twice)}; remove them")
     label = labels.label(frame["mask"], frame["gender"], labels.age_group(frame["age"]))
     files = str(root.resolve()) + "/" + frame["file"]
     return Rows(frame.drop(columns="mask").assign(file=files, label=label, image_index=after + np.arange(len(frame))))

@@ -108,6 +108,7 @@ class Table:
 
     @staticmethod
     def _extra_digest(extra: Rows) -> str:
-        """Of the extra rows' labels and of their images' bytes."""
+        """Of the extra rows' labels and ages, and of their images' bytes."""
         images = extra.store.extra if extra.store else ""
-        return disk.text_digest(extra.column("label").astype(np.uint8).tobytes().hex() + images)
+        numbers = extra.frame[["gender", "age", "label"]].to_numpy(np.uint8).tobytes().hex()
+        return disk.text_digest(numbers + images)

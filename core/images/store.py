@@ -60,6 +60,9 @@ def open_store(table: Table, framing: Framing) -> Store:
                 old.unlink()  # many gigabytes that nothing will open again
             temporary = path.with_name(f"pixels-{content}.building")
             digests = _build(path, temporary, [table.root / file for file in files], framing)
+            if twice := set(digests[:own]) & set(digests[own:]):
+                file = files[own + digests[own:].index(min(twice))]
+                raise Refusal(f"{file}: is also a photograph of {table.root}, byte for byte; --extra needs other ones")
             parts = (digests[:own], digests[own:])
             disk.write_text(images, "\n".join(disk.text_digest("\n".join(part)) for part in parts))
         return Store(_mapped(path), framing.size, *images.read_text(encoding="utf-8").split())

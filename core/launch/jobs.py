@@ -71,6 +71,8 @@ def whole_run(file: Path, requested: Shared, threads: int) -> Job:
 def fold_jobs(file: Path, requested: Shared, threads: int, run_dir: Path, folds: list[int], at_once: int) -> list[Job]:
     """The jobs to train what is left of these folds of the run in `run_dir`, so many of them at once."""
     files = {name: os.path.abspath(path) for name, path in recipe.files(requested).items()}
+    if requested.extra:
+        files["extra"] = os.path.abspath(requested.extra)
     job = whole_run(file, requested, threads)
     job = replace(job, recipe={**job.recipe, **files}, run_dir=os.path.abspath(run_dir))
     afters = [(len(folds) - 1 - at) // at_once for at in range(len(folds))]

@@ -19,6 +19,8 @@ def check_machines(recipe: KernelRecipe) -> None:
         raise Refusal(f"--device {recipe.device}: under torchrun each rank has a GPU of its own; leave --device out")
     if ranks.world() > 1 and recipe.mix != "none":
         raise Refusal(f"--mix {recipe.mix}: images of one batch meet, and ranks have parts of it; leave torchrun out")
+    if ranks.world() > 1 and recipe.ema:
+        raise Refusal(f"--ema {recipe.ema}: each rank has batch statistics of its own; leave torchrun out")
     if recipe.batch % ranks.world():
         raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
     if recipe.cluster:

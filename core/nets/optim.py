@@ -8,11 +8,16 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from core.nets.adamp import AdamP, Parameters
+from core.refusal import Refusal
 
 Name = Literal["adam", "adamp", "sgd"]
 #: What a state_dict() of torch's gives.
 State = dict[str, Any]
 Schedule = Literal["plateau", "cosine", "step", "one_cycle", "none"]
+
+
+#: Steps in all.
+SHORTEST_CYCLE = 8
 
 
 def optimizer(name: Name, lr: float) -> Callable[[Parameters], torch.optim.Optimizer]:
@@ -57,8 +62,10 @@ def schedule(
 
     def make(made: torch.optim.Optimizer, batches: int) -> lr_scheduler.LRScheduler:
         if name == "one_cycle":
+            if (total := epochs * batches) < SHORTEST_CYCLE:
+                raise Refusal(f"--schedule one_cycle: {total} steps have no rise and fall; give more --epochs")
             highest = [group["lr"] for group in made.param_groups]
-            return lr_scheduler.OneCycleLR(made, highest, epochs * batches, pct_start=0.25, cycle_momentum=False)
+            return lr_scheduler.OneCycleLR(made, highest, total, pct_start=0.25, cycle_momentum=False)
         return {
             "plateau": lambda: lr_scheduler.ReduceLROnPlateau(made, factor=0.1, patience=decay_step),
             "cosine": lambda: lr_scheduler.CosineAnnealingLR(made, T_max=epochs),

@@ -69,6 +69,8 @@ def load_fold(name: str, fold: Fold, table: Table) -> dict[str, np.ndarray]:
     run = load(name)
     if run.manifest["rows"] != table.digests()["rows"]:
         raise Refusal(f"{name}: was trained on other images than {table.root} has; name a run of this data set")
+    if run.manifest.get("images", table.digests().get("images")) != table.digests().get("images"):
+        raise Refusal(f"{name}: was trained on other photographs under the same names than {table.root} has now")
     held_out = run.rows["fold"] == fold.number
     if run.rows["file"][held_out].tolist() != fold.held_out.column("file").tolist():
         other = f"its fold {fold.number} held out other rows than this run's"

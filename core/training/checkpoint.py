@@ -115,6 +115,7 @@ def save_weights(folder: Path, net: nn.Module) -> None:
 
 
 def require_room(run_dir: Path, net: nn.Module, folds: int, jobs: int) -> None:
-    """Refuse a run that the disk cannot hold: a model per fold; per job two checkpoints with Adam's state."""
+    """Refuse a run that the disk cannot hold: a model per fold; per job two checkpoints with Adam's state and an
+    average."""
     model = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
-    disk.require_room(run_dir, model * (folds + 6 * jobs), "training")
+    disk.require_room(run_dir, model * (folds + 8 * jobs), "training")

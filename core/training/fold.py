@@ -82,7 +82,7 @@ def prepared(recipe: KernelRecipe) -> Table:
     table = competition.load(places.data(recipe.data), recipe.fix_labels, SMOKE_PEOPLE if recipe.smoke else None)
     table = replace(table, fold_of_row=folds.assign(table.train, recipe.folds, recipe.val_ratio))
     if recipe.extra:
-        extra = competition.load_extra(Path(recipe.extra), len(table.files))
+        extra = competition.load_extra(Path(recipe.extra), len(table.files), set(table.train.column("person")))
         note = f"{len(extra)} images of {recipe.extra} are trained on in every fold, and held out in none"
         table = replace(table, extra=extra, notes=[*table.notes, note])
     return table.opened(store.open_store(table, framing(recipe)))

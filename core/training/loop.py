@@ -60,13 +60,14 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: Watch[Net] = None, joi
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if state:
             net.load_state_dict(state["net"])
-    if run.ema and any(phase.before for phase in plan):
-        raise Refusal(f"--ema {run.ema}: a stage that takes over another's weights has no average; try --turns batch")
+    if run.ema and sum(phase.turns == "stage" for phase in plan) > 1:
+        raise Refusal(f"--ema {run.ema}: weights of stages that have ended would not be averaged; use a kernel of one")
     order, done = rounds(plan), state["rounds"] if state else 0
     passed = [place for each in order[:done] for place in each]
     begun = state["learners"] if state else {}
     learners = {number: Learner.begin(net, plan[number], run, each) for number, each in begun.items()}
-    average = Average(net, run.ema, state["average"] if state else None) if run.ema else None
+    with memory("when the net was copied for its average; leave --ema out, or try another --device"):
+        average = Average(net, run.ema, state["average"] if state else None) if run.ema else None
     final = average.net if average else net
     with Progress(plan, run, passed) if ranks.is_first() else NoProgress() as progress:
         for number, places in enumerate(order[done:], done + 1):

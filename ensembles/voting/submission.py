@@ -155,6 +155,8 @@ def load(name: str) -> Submission:
     for image, answer in zip(frame["ImageID"], frame["ans"], strict=True):
         if answer not in CLASSES:
             raise Refusal(f"{path}: ans {answer!r} of {image} is not a class from 0 to 17")
+    for image in frame["ImageID"][frame["ImageID"].duplicated()]:
+        raise Refusal(f"{path}: ImageID {image} stands twice")
     test = frame["ans"].to_numpy().astype(int)
     counts, source = np.bincount(test, minlength=18).tolist(), path.with_suffix(".json")
     if not source.is_file():

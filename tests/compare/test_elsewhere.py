@@ -70,11 +70,14 @@ def test_a_damaged_json_is_told_and_hides_no_other(three, text, capsys):
 
 def test_a_csv_of_other_images_or_of_none_is_kept_apart(three, capsys):
     file("other.csv").write_text("ImageID,ans\na.jpg,1\n")
+    file("twice.csv").write_text("ImageID,ans\nt0.jpg,1\nt0.jpg,1\n")
     file("notes.csv").write_text("day,words\n1,x\n")
     first, second = load_comparisons([], NOWHERE)
     assert sorted(first.names) == ["fair", "good", "nested"]
     assert second.names == ["other"]
-    assert "notes.csv: has no column ImageID" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "notes.csv: has no column ImageID" in told
+    assert "twice.csv: ImageID t0.jpg stands twice" in told
 
 
 def test_a_leaderboard_in_another_encoding_is_refused_with_the_way_out(three):

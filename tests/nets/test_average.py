@@ -5,12 +5,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core import places
+from core import places, recipe
+from core.launch import preflight
 from core.nets import optim
 from core.nets.average import Average
 from core.refusal import Refusal
 from core.runs import reader
 from core.training import checkpoint
+from core.training.kernel import load
 from tests.conftest import PROJECT
 
 V5 = PROJECT / "kernels/v5_multitask/run.py"
@@ -92,6 +94,18 @@ def test_each_of_them_changes_what_a_run_finds_and_the_written_weights_are_the_a
     assert torch.equal(net.state_dict()[name], weights[1][name])
 
 
-def test_stages_that_take_over_weights_are_not_averaged(train):
-    with pytest.raises(Refusal, match=r"--ema 0\.9: a stage that takes over"):
-        train(PROJECT / "kernels/v3_sequential/run.py", "--turns", "stage", "--ema", "0.9")
+def test_what_would_not_be_averaged_is_refused(train, monkeypatch):
+    for name, *words in (("v3_sequential", "--turns", "stage"), ("v4_separate",)):
+        with pytest.raises(Refusal, match=r"--ema 0\.999: weights of stages that have ended would not be averaged"):
+            train(PROJECT / f"kernels/{name}/run.py", *words, "--ema", "0.999")
+    monkeypatch.setattr(preflight.ranks, "world", lambda: 2)
+    kind = load(V5).Recipe
+    for words, says in ((["--ema", "0.9"], "--ema 0.9: each rank"), (["--mix", "mixup"], "--mix mixup: images of one")):
+        with pytest.raises(Refusal, match=says):
+            preflight.check_machines(recipe.parse(kind, words))
+
+
+def test_a_cycle_of_few_steps_is_refused():
+    optimizer = optim.optimizer("sgd", 1.0)([torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(Refusal, match="--schedule one_cycle: 4 steps have no rise and fall"):
+        optim.schedule("one_cycle", 4)(optimizer, 1)

@@ -93,6 +93,8 @@ def _train(folder: Path, runs: list[Run], due: list[Run], options: Options) -> N
     for wave in waves:
         for run in (each for each in wave if not each.planned.due):
             _keep(folder, run, Path(options.data))  # a finished run that was not kept
+            if why := _stale(folder, run):
+                raise Refusal(f"{run.planned.name}: {why}; move that run away, or name another folder by RUNS")
         training = {run.planned.name: run for run in wave if run.planned.due}
 
         def finished(planned: Planned, training: dict[str, Run] = training) -> list[str]:
@@ -111,6 +113,11 @@ def _keep(folder: Path, run: Run, root: Path) -> None:
     if not (folder / "people.npz").is_file():
         kept.write_people(folder / "people.npz", kept.people_of(run, root))
     kept.keep(folder / f"{run.key}.npz", run)
+
+
+def _stale(folder: Path, run: Run) -> str:
+    ((_, _, why),) = _results(folder, [run])
+    return why
 
 
 def _estimate(folder: Path, runs: list[Run], left: list[Run]) -> str:

@@ -80,7 +80,12 @@ class Evidence:
         shared = {
             claim: one - other for claim, (one, other) in sides.items() if set(claim.better.arms) & set(claim.than.arms)
         }
-        paired = answer.pooled(list(shared.values()))
+        kinds = {claim: frozenset((claim.better.how, claim.than.how, claim.on)) for claim in shared}
+        paired = {
+            kind: answer.pooled([scores for claim, scores in shared.items() if kinds[claim] == kind])
+            for kind in kinds.values()
+        }
         return [
-            answer.compare(*sides[claim], by_seed[claim.on], paired if claim in shared else None) for claim in claims
+            answer.compare(*sides[claim], by_seed[claim.on], paired[kinds[claim]] if claim in shared else None)
+            for claim in claims
         ]

@@ -84,6 +84,8 @@ def read_people(path: Path) -> People:
 def keep(path: Path, run: Run) -> None:
     """Write what is kept of the finished run."""
     loaded = reader.load(run.planned.name)
+    if np.isnan(loaded.oof).any():
+        raise Refusal(f"{run.planned.name}: rows that no fold held out cannot be compared; give the study --folds 2")
     manifest = loaded.manifest
     logs = [foldrun.read_log(folder) for folder in sorted((loaded.folder / "folds").iterdir())]
     about = {

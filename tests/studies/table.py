@@ -115,6 +115,8 @@ def runs(name: str, study: Study, data: str = "") -> list[Run]:
         except Refusal as refusal:
             raise Refusal(f"study {name}, arm {arm.name}: {refusal}") from None
     for claim in study.claims:
+        if claim.on == "oof" and "best_fold" in (claim.better.how, claim.than.how):
+            raise Refusal(f'study {name}, claim {claim.text!r}: a best fold is compared on="test"')
         for unknown in {*claim.better.arms, *claim.than.arms} - set(found):
             raise Refusal(f"study {name}, claim {claim.text!r}: there is no arm {unknown}")
     return [run for arm in found.values() for run in arm]

@@ -69,6 +69,28 @@ def test_a_run_with_them_votes_with_one_without(train, data_dir, extra):
     assert reader.load(plain.name)
 
 
+def test_people_or_photographs_of_the_data_are_refused(train, data_dir, extra, tmp_path):
+    """They would be trained on where a fold holds them out."""
+    with pytest.raises(Refusal, match="has people of --data too, whom a fold holds out: 24"):
+        train(V5, "--extra", str(data_dir), name="none")
+    other = next((extra / "train/images").glob("*/normal.*"))
+    taken = next((data_dir / "eval/images").iterdir())
+    other.unlink()
+    shutil.copy(taken, other.with_suffix(taken.suffix))
+    with pytest.raises(Refusal, match=r"is also a photograph of .*, byte for byte"):
+        train(V5, "--extra", str(extra), name="none")
+
+
+def test_another_age_of_an_extra_person_is_another_digest(data_dir, extra):
+    before = table_of(data_dir, "--extra", str(extra)).digests()["extra"]
+    table = extra / "train/train.csv"
+    head, first, *rest = table.read_text().splitlines()
+    cells = first.split(",")
+    cells[head.split(",").index("age")] = str(int(cells[head.split(",").index("age")]) + 1)
+    table.write_text("\n".join([head, ",".join(cells), *rest]) + "\n")
+    assert table_of(data_dir, "--extra", str(extra)).digests()["extra"] != before
+
+
 def test_a_folder_of_another_form_is_refused(train, tmp_path):
     with pytest.raises(Refusal, match="holds no train"):
         train(V5, "--extra", str(tmp_path), name="none")
