@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import hashlib
 import io
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import places
 from core.refusal import Refusal, first_line
 
 if TYPE_CHECKING:
@@ -28,15 +30,29 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        writer(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not tell which
-        raise
+        with named(path):
+            writer(temporary)
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """What the system refuses within is of `path`, for a full disk does not tell. Refuses that, with the way out."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        moved = [name for name, folder in places.movable().items() if folder.resolve() in path.resolve().parents]
+        advice = f"make room there, or name another folder by {' or '.join(moved or places.movable())}"
+        raise Refusal(
+            f"{path}: cannot be written ({error.strerror}); {advice}; then the same command goes on"
+        ) from None
 
 
 def sweep(folder: Path) -> None:
@@ -69,27 +85,10 @@ def read_json(path: Path) -> Any:
 
 def read_array(path: Path, way_out: str) -> np.ndarray:
     """Refuses a file that is damaged, with the way out."""
-    import numpy as np
-
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise Refusal(f"{path}: is damaged ({first_line(error)}); {way_out}") from None
-
-
-def write_sealed(path: Path, data: bytes) -> None:
-    """The bytes behind their digest, by which `read_sealed` sees whether they are as they were written."""
-    seal = hashlib.sha256(data).digest()
-    write(path, lambda temporary: temporary.write_bytes(seal + data))
-
-
-def read_sealed(path: Path, way_out: str) -> bytes:
-    """Refuses bytes that are not those of `write_sealed`, with the way out."""
-    data = path.read_bytes()
-    seal, rest = data[:32], data[32:]
-    if hashlib.sha256(rest).digest() != seal:
-        raise Refusal(f"{path}: is damaged; {way_out}")
-    return rest
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -190,5 +189,4 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        sizes = f"needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} GB are free"
-        raise Refusal(f"{what} {sizes}; make room there")
+        raise Refusal(f"{what} needs {needed / 1e9:.1f} GB at {folder}, and {free / 1e9:.1f} are free; make room there")

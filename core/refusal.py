@@ -13,7 +13,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
@@ -78,24 +77,11 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(2)
 
 
-def _way_out(error: OSError) -> str:
-    from core import places
-
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return "mend it or name another place"
-    own = [
-        name
-        for name, folder in places.movable().items()
-        if folder.resolve() in Path(error.filename or "/").resolve().parents
-    ]
-    return f"make room there, or move {' or '.join(own or places.movable())} by that variable; the same command goes on"
-
-
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, Refusal):
         _refuse(str(error))
     if isinstance(error, OSError) and error.errno in PLACES:
-        _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); {_way_out(error)}")
+        _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); mend it or name another place")
     if isinstance(error, BrokenPipeError):  # whoever read the output has read enough, as in `… | head`
         os._exit(141)
     if isinstance(error, KeyboardInterrupt):

@@ -5,8 +5,6 @@ import re
 from dataclasses import MISSING, fields
 from types import ModuleType
 
-from core.flags import PerTask, Value, flag_name
-
 
 def text(kind: type, module: ModuleType) -> str:
     """The docstring of `module`, then every flag with its default and the comment that stands beside it."""
@@ -16,13 +14,13 @@ def text(kind: type, module: ModuleType) -> str:
             if found := re.match(r"\s+(\w+): .*?#\s*(.*)", line):
                 comments[found[1]] = found[2]
     head = inspect.getdoc(module) or ""
-    named = [(flag_name(each.name), _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
-    rows = [f"  --{name:<15} {value:<22} {why}" for name, value, why in named]
+    named = [(each.name, _default(each.default), comments.get(each.name, "")) for each in fields(kind)]
+    rows = [f"  --{name.replace('_', '-'):<15} {value:<22} {why}" for name, value, why in named]
     return "\n".join([head, *["", "flags, what they are by default, and why:"][: 2 * bool(rows)], *rows])
 
 
-def _default(value: Value) -> str:
-    if isinstance(value, PerTask) and not value.is_same:
-        return ",".join(f"{task}={value.of(task)}" for task in value._fields)
-    value = value.mask if isinstance(value, PerTask) else value
+def _default(value: object) -> str:
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a value for each task
+        by_task = zip(value._fields, value, strict=True)
+        return _default(value[0]) if len(set(value)) == 1 else ",".join(f"{task}={each}" for task, each in by_task)
     return "(needed)" if value is MISSING else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

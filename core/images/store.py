@@ -85,7 +85,10 @@ def _build(path: Path, temporary: Path, files: list[Path], framing: Framing) -> 
     disk.require_room(path.parent, len(files) * first.nbytes, "the decoded store")
     try:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(files), *first.shape))
-        with open(temporary, "r+b") as file:  # a page of a mapped file without room would end the process
+        with (
+            disk.named(temporary),
+            open(temporary, "r+b") as file,
+        ):  # a page of a mapped file without room would end the process
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         chunks = [slice(start, start + CHUNK) for start in range(0, len(files), CHUNK)]
         wrong: list[str] = []

@@ -72,7 +72,8 @@ class FoldRun:
 
     def log(self, epoch: Epoch) -> None:
         """Add an epoch to log.jsonl."""
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
+        path = self.folder / "log.jsonl"
+        with disk.named(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(epoch) + "\n")
 
     def keep_log(self, places: list[tuple[str, int]]) -> list[Epoch]:

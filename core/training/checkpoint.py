@@ -3,6 +3,7 @@
 Finished folds are skipped by launch/crossval.py; that the run is the same is seen by `RunWriter.begin`.
 """
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,15 @@ from core import disk
 from core.nets import optim
 from core.nets.average import Average, AverageState
 from core.nets.optim import State
+from core.refusal import Refusal
 from core.runs.foldrun import FoldRun
 from core.training import step
 from core.training.device import dtype, memory, smaller
 from core.training.phase import Phase
 from core.training.step import Step
+
+#: Bytes of the digest that a checkpoint begins with.
+SEAL = 32
 
 
 class LearnerState(TypedDict):
@@ -89,7 +94,8 @@ def save(
     state: Checkpoint = {"net": net.state_dict(), "average": followed, "learners": states, "rounds": rounds}
     data = io.BytesIO()
     torch.save(state, data)
-    disk.write_sealed(folder / "checkpoint.pt", data.getvalue())
+    sealed = hashlib.sha256(data.getvalue()).digest() + data.getvalue()
+    disk.write(folder / "checkpoint.pt", lambda temporary: temporary.write_bytes(sealed))
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -98,7 +104,9 @@ def load(folder: Path) -> Checkpoint | None:
     path = folder / "checkpoint.pt"
     if not path.is_file():
         return None
-    data = disk.read_sealed(path, f"remove the folder {folder} to train that fold from its beginning")
+    seal, data = (whole := path.read_bytes())[:SEAL], whole[SEAL:]
+    if hashlib.sha256(data).digest() != seal:
+        raise Refusal(f"{path}: is damaged; remove the folder {folder} to train that fold from its beginning")
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
