@@ -74,9 +74,8 @@ def parse(kind: type[T], argv: list[str] | None = None) -> T:
         sys.exit(0)
     typed, found = _flags(kind, argv), _values(argv)
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    if missing := [
-        f"--{flag_name(each)}" for each, value in defaults.items() if value is MISSING and each not in found
-    ]:
+    missing = [f"--{flag_name(name)}" for name, value in defaults.items() if value is MISSING and name not in found]
+    if missing:
         raise Refusal(f"{', '.join(missing)} must be given (see --help)")
     read = {
         name: flags.read(name, hint, found.get(name, defaults[name]), typed.get(name), defaults[name])

@@ -37,8 +37,7 @@ def load(root: Path, fix_labels: str = "known", people: int | None = None) -> Ta
     unnamed = _unnamed(root / "train" / "images", persons["path"], "train.csv")
     train, unusual = _train_frame(root, persons if people is None else _spread(persons, people))
     train, fixed = fixes.apply(train, fix_labels)
-    label = labels.label(train["mask"], train["gender"], labels.age_group(train["age"]))
-    train = train.drop(columns="mask").assign(label=label, image_index=np.arange(len(train)))
+    train = _labelled(train, 0)
     test = _test_frame(root)
     unnamed += _unnamed(root / "eval" / "images", test["ImageID"], "info.csv")
     test = test if people is None else test.iloc[: max(7, len(test) // 10)]
@@ -55,9 +54,13 @@ def load_extra(root: Path, after: int, known: set[str]) -> Rows:
     frame, _ = _train_frame(root, _persons(root / "train" / "train.csv"))
     if twice := sorted(set(frame["person"]) & known):
         raise Refusal(f"--extra {root}: has people of --data too, whom a fold holds out: {_first(twice)}; remove them")
+    return Rows(_labelled(frame.assign(file=str(root.resolve()) + "/" + frame["file"]), after))
+
+
+def _labelled(frame: pd.DataFrame, after: int) -> pd.DataFrame:
+    """With the true class in the place of the mask, and each row's place in the store, `after` so many others."""
     label = labels.label(frame["mask"], frame["gender"], labels.age_group(frame["age"]))
-    files = str(root.resolve()) + "/" + frame["file"]
-    return Rows(frame.drop(columns="mask").assign(file=files, label=label, image_index=after + np.arange(len(frame))))
+    return frame.drop(columns="mask").assign(label=label, image_index=after + np.arange(len(frame)))
 
 
 def _persons(source: Path) -> pd.DataFrame:

@@ -17,7 +17,6 @@ import numpy as np
 
 from core import recipe
 from core.refusal import Refusal
-from core.runs import reader
 from ensembles.voting import api, ensembles, expression, submission
 from ensembles.voting.ensembles import ensemble
 from ensembles.voting.nodes import Node, check_same_data, print_scores
@@ -57,15 +56,15 @@ def look_at(vote: Node, options: Options) -> None:
         raise Refusal("--images and --out go together, without --name: the folder to look at, and the CSV to write")
     files = predict.photographs(Path(options.images))
     how = predict.Options(images=options.images, out=options.out, device=options.device)
+    check_same_data(vote)
+    runs = {leaf.name: leaf.loaded for leaf in vote.leaves()}
 
     def made() -> np.ndarray:
-        runs = {leaf.name: leaf.loaded for leaf in vote.leaves()}
         return vote.over({name: predict.probabilities(run, files, how) for name, run in runs.items()})
 
-    check_same_data(vote)
-    vote.over({leaf.name: np.full((1, 18), 1 / 18) for leaf in vote.leaves()})  # a single fold is refused before
-    for name in dict.fromkeys(leaf.name for leaf in vote.leaves()):
-        predict.networks(reader.load(name))
+    vote.over(dict.fromkeys(runs, np.full((1, 18), 1 / 18)))  # a single fold is refused before
+    for run in runs.values():
+        predict.networks(run)
     predict.write(Path(options.out), files, made)
 
 

@@ -8,7 +8,6 @@
 ensembles/NAME.py gives its vote the name NAME; then `ensemble("NAME")` can be a member of other votes.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from core import labels, recipe
 from core.refusal import Refusal
 from ensembles.voting import submission
 from ensembles.voting.adjust import UNCHANGED, Adjusted, Factors
-from ensembles.voting.nodes import Fold, Node, RunNode
+from ensembles.voting.nodes import Fold, Node, RunNode, is_weight
 from ensembles.voting.votes import Hard, Per, Soft
 
 
@@ -56,13 +55,9 @@ def adjust(vote: Node, mask: Factors = UNCHANGED, gender: Factors = (1.0, 1.0), 
     _check_members("adjust", (vote,), "class")
     for task, factors in {"mask": mask, "gender": gender, "age": age}.items():
         number = len(labels.TASKS[task])
-        if not isinstance(factors, tuple | list) or len(factors) != number or not all(map(_is_weight, factors)):
+        if not isinstance(factors, tuple | list) or len(factors) != number or not all(map(is_weight, factors)):
             raise Refusal(f"adjust(..., {task}={factors!r}): must be {number} positive numbers")
     return Adjusted(members=(vote,), mask=tuple(mask), gender=tuple(gender), age=tuple(age))
-
-
-def _is_weight(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _check_members(function: str, members: tuple[Node, ...], per: str) -> tuple[Node, ...]:

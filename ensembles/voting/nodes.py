@@ -25,6 +25,11 @@ Fold = int | Literal["best"] | None
 Part = Literal["oof", "test"]
 
 
+def is_weight(value: object) -> bool:
+    """Whether it is a positive, finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A run or a vote over `members`; `2 * node` is the same node with twice the weight."""
@@ -33,8 +38,7 @@ class Node:
     members: tuple[Node, ...] = ()
 
     def __mul__(self, factor: float) -> Node:
-        number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-        if not number or not 0 < factor < math.inf or not 0 < self.weight * factor < math.inf:
+        if not is_weight(factor) or not is_weight(self.weight * factor):
             raise Refusal(f"weight {factor!r}: must be a positive number")
         return replace(self, weight=self.weight * factor)
 

@@ -146,9 +146,9 @@ def _write_page(docs: Path, name: str, study: Study, runs: list[Run]) -> None:
         [claim for claim in study.claims if claim not in answered],
         [(run, why) for run, _, why in found if why],
     )
-    disk.write_text(docs / f"{name}.md", page.text(name, study, evidence, answered, missing))
-    if evidence and answered:
-        answers = evidence.answers(answered)
+    answers = evidence.answers(answered) if evidence else []
+    disk.write_text(docs / f"{name}.md", page.text(name, study, evidence, answered, answers, missing))
+    if answered:
         disk.write_text(docs / f"{name}.svg", page.forest(answered, answers))
         for claim, each in zip(answered, answers, strict=True):
             low, high = each.interval()

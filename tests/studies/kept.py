@@ -18,7 +18,7 @@ import pandas as pd
 
 from core import disk, labels
 from core.refusal import Refusal
-from core.runs import foldrun, names, provenance, reader
+from core.runs import foldrun, names, reader
 from tests.studies.table import Run
 
 #: Class 0 to 17 as a letter.
@@ -120,11 +120,6 @@ def read(path: Path) -> Result:
     if any(arrays[name].shape[1:] != (len(labels.CLASSES),) for name in ("oof_probs", "test_probs")):
         raise Refusal(f"{path}: is damaged; delete it, and it is trained again")
     return Result(about, **arrays)
-
-
-def sources(file: Path) -> str:
-    """The digest that `keep` would write for a run of this checkout."""
-    return disk.text_digest(json.dumps(provenance.sources(file), sort_keys=True))
 
 
 def stale(about: dict[str, Any], run: Run, people: People) -> str:

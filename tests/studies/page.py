@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from core import labels
+from core.flags import flag_name
 from tests.studies import answer
 from tests.studies.answer import Answer
 from tests.studies.evidence import Evidence
@@ -29,9 +30,15 @@ class Missing:
     stale: list[tuple[Run, str]]
 
 
-def text(name: str, study: Study, evidence: Evidence | None, claims: list[Claim], missing: Missing) -> str:
+def text(
+    name: str,
+    study: Study,
+    evidence: Evidence | None,
+    claims: list[Claim],
+    answers: list[Answer],
+    missing: Missing,
+) -> str:
     """The page. `claims` are those that have an answer."""
-    answers = evidence.answers(claims) if evidence else []
     where = f"[{name}/]({name}/)" if evidence else f"docs/studies/{name}/"
     parts = [
         f"# {study.question}",
@@ -101,7 +108,7 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
         tasks = map("{:.3f}".format, evidence.tasks(side, "oof"))
         low, high = evidence.score(side, "oof").interval() if len(seeds) > 1 else (math.nan, math.nan)
         f1 = (f"{scores.values.mean():.3f} [{low:.3f}, {high:.3f}]", each, f"{test.values.mean():.3f}")
-        rows.append((arm.name, changed(study, arm), *f1, *tasks, f"{minutes:.1f}", sources))
+        rows.append((arm.name, changed(arm), *f1, *tasks, f"{minutes:.1f}", sources))
     heads = (
         "arm",
         "what differs",
@@ -115,7 +122,7 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
     results = evidence.results.values()
     hours = sum(result.about["core_seconds"] for result in results) / 3600
     images = sum(result.about["images"] for result in results)
-    fixed = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in study.base.items())
+    fixed = " ".join(f"--{flag_name(name)} {value}" for name, value in study.base.items())
     cost = f"{len(results)} runs trained on {images:,} images in {hours:.1f} core-hours."
     told = "*sources*: the digest of the kernel and the core that trained the runs; not every change of a source changes a result."
     return [
@@ -125,9 +132,9 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
     ]
 
 
-def changed(study: Study, arm: Arm) -> str:
+def changed(arm: Arm) -> str:
     """What the arm changes, and of which arm."""
-    flags = [f"{name}={value}" for name, value in differences(study, arm).items()]
+    flags = [f"{name}={value}" for name, value in differences(arm).items()]
     of = f" of {arm.of}" if arm.of and flags else ""
     why = f" ({arm.together})" if arm.together else ""
     return (", ".join(f"`{flag}`" for flag in flags) or "the base") + of + why

@@ -122,7 +122,7 @@ def runs(name: str, study: Study, data: str = "") -> list[Run]:
     return [run for arm in found.values() for run in arm]
 
 
-def differences(study: Study, arm: Arm) -> dict[str, str]:
+def differences(arm: Arm) -> dict[str, str]:
     """What the arm changes of the one that it is compared with."""
     return {**({"kernel": arm.kernel} if arm.kernel else {}), **arm.flags}
 
@@ -135,7 +135,7 @@ def flags_of(study: Study, arm: Arm) -> tuple[str, dict[str, str]]:
 
 
 def _run(name: str, study: Study, arm: Arm, seed: int, data: str) -> Run:
-    changed = differences(study, arm)
+    changed = differences(arm)
     if len(changed) > 1 and not arm.together:
         raise Refusal(f"differs in {' and '.join(sorted(changed))}; change one, or say why with together=")
     kernel_name, flags = flags_of(study, arm)
