@@ -10,4 +10,5 @@ Folders that only look on, so that no change in them changes a run's numbers:
     launch     who trains which fold where
     reports    what finished runs show people
     people     a competition that anyone may have
+    kaggle     a run trained on Kaggle's machines and brought back
 """

@@ -42,7 +42,7 @@ class Short(NamedTuple):
 
 
 class File(NamedTuple):
-    """A text that names a file, unless it is one of `words`. The file's bytes belong to what the flag says."""
+    """A text that names a file, unless it is one of `words`; its bytes belong to what the flag says."""
 
     words: tuple[str, ...]
 
@@ -59,6 +59,7 @@ Age = Annotated[int, Range(low=0, high=120)]
 Positive = Annotated[float, Range(low=0, open=True)]
 Share = Annotated[float, Range(low=0, high=1, open=True)]
 Fraction = Annotated[float, Range(low=0, high=0.99)]
+Hours = Annotated[float, Range(low=0)]
 Decay = Annotated[float, Range(low=0, high=0.99999)]
 Scale = Annotated[float, Range(low=0.05, high=1)]
 Weights = Annotated[str, File(("imagenet", "none"))]
@@ -140,12 +141,8 @@ def _per_task(flag: str, name: str, hint: object, value: Value, text: str | None
     if not set(named) <= set(labels.TASKS) or len(named) < len(parts):
         raise Refusal(f"{flag} {text}: name {', '.join(labels.TASKS)} once each, as in {flag} mask=VALUE,age=VALUE")
     typed = {task: word.replace("+", ",") if get_origin(hint) is tuple else word for task, word in named.items()}
-    return PerTask(
-        **{
-            task: read(name, hint, typed[task], typed[task]) if task in typed else default.of(task)
-            for task in labels.TASKS
-        }
-    )
+    found = {task: read(name, hint, word, word) for task, word in typed.items()}
+    return PerTask(*(found[task] if task in found else default.of(task) for task in labels.TASKS))
 
 
 def _tuple(flag: str, name: str, hint: object, value: Value, text: str | None) -> tuple:

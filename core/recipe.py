@@ -44,6 +44,7 @@ class Shared:
     workers: NonNegative = 2  # processes that augment
     jobs: Count = 1  # folds trained side by side on this machine
     cluster: str = ""  # tcp://host:port of a Dask scheduler, whose workers train the folds: core/launch/cluster.py
+    hours: flags.Hours = 0.0  # stops at the last epoch that fits into so many, to be resumed; 0: no limit
     force: bool = False  # train a finished run again, or start one over that differs
 
 
@@ -53,7 +54,7 @@ class NoFlags:
 
 
 #: What never changes a result, so never names a run.
-MACHINE = ("device", "workers", "jobs", "cluster", "force")
+MACHINE = ("device", "workers", "jobs", "cluster", "hours", "force")
 #: Where a run goes and what it reads: known by its place and its digests instead.
 ELSEWHERE = ("data", "name", "smoke")
 #: A field that plays a part only where another has one of these values.

@@ -44,6 +44,14 @@ SPELLINGS = {
 class Refusal(ValueError):
     """What the user gave cannot be used; the text is one line that says what is wrong and what to do."""
 
+    code = 2  # of the process that ends with it
+
+
+class Interrupted(Refusal):
+    """The work stopped before its end, as it was told to; nothing is lost, and the line says how to go on."""
+
+    code = 130  # as after Ctrl-C
+
 
 def first_line(error: BaseException) -> str:
     """What an error says, cut to one line of at most 100 characters; its type's name if it says nothing."""
@@ -71,15 +79,15 @@ def command() -> str:
     return f"python -m {spec.name.removesuffix('.__main__')}" if spec else f"python {sys.argv[0]}"
 
 
-def _refuse(reason: str) -> NoReturn:
+def _refuse(reason: str, code: int = Refusal.code) -> NoReturn:
     """Print it in one line, whatever a name or a value holds."""
     print(f"{command()}: " + r"\n".join(reason.splitlines()), file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, Refusal):
-        _refuse(str(error))
+        _refuse(str(error), error.code)
     if isinstance(error, OSError) and error.errno in PLACES:
         _refuse(f"{error.filename or 'the disk'}: cannot be used ({error.strerror}); mend it or name another place")
     if isinstance(error, BrokenPipeError):  # whoever read the output has read enough, as in `… | head`

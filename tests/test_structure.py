@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "reports": GROUND | {"data", "images", "runs"},
     "launch": GROUND | {"data", "images", "nets", "training", "runs", "reports"},
     "people": GROUND,
+    "kaggle": GROUND | {"data", "runs", "training.kernel"},
     "kernels": GROUND | {"data", "images", "nets", "training", "launch.crossval"},
     "kernels/v4_separate": GROUND | {"data", "images", "nets", "training", "launch.crossval", "runs"},
     "voting": GROUND | {"data", "runs", "reports.listing"},

@@ -99,12 +99,14 @@ def _connect(address: str, found: queue.Queue[Client | Exception]) -> None:
         found.put(error)
 
 
-def train_folds(address: str, file: Path, recipe: Shared, run_dir: Path, folds: list[int], threads: int) -> None:
+def train_folds(
+    address: str, file: Path, recipe: Shared, run_dir: Path, folds: list[int], threads: int, until: float
+) -> None:
     """Train these folds of the run in `run_dir`; a line that several of them print to stderr is printed once.
     Refuses: what a fold refused, or a cluster that is lost; the same command resumes from the last epochs."""
     with _client(address) as client:
         slots = sum(client.ncores().values()) or 1
-        todo = jobs.fold_jobs(file, recipe, threads, run_dir, folds, slots)
+        todo = jobs.fold_jobs(file, recipe, threads, run_dir, folds, slots, until)
         jobs.wait_for(_results(address, client, todo))
     end = time.monotonic() + FOLDER_SECONDS
     for folder in (run_dir / "folds" / str(fold) for fold in folds):

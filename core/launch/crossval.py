@@ -4,6 +4,7 @@ Only plain values cross a process border (jobs.py); a worker loads the kernel by
 """
 
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -28,19 +29,20 @@ def train(file: str, requested: Shared, shown_by_parent: bool = False) -> None:
     of which no epoch is finished leaves nothing behind."""
     path = Path(file).resolve()
     recipe = build(kernel.load(path).Recipe, values(requested))
+    until = time.time() + 3600 * recipe.hours if recipe.hours else 0.0
     with ranks.process_group():
         if ranks.is_first():
             with ranks.leading():
                 preflight.check_machines(recipe)
                 name = names.run_name(recipe)
-                _lead(path, name, fold.resolve(recipe), shown_by_parent)
+                _lead(path, name, fold.resolve(recipe), until, shown_by_parent)
         else:
             for task in ranks.tasks():
                 fold.train_fold(str(path), values(recipe), **task, threads=torch.get_num_threads())
 
 
-def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) -> None:
-    """The whole run, as the one process that writes it."""
+def _lead(path: Path, name: str, recipe: KernelRecipe, until: float, shown_by_parent: bool) -> None:
+    """The whole run, as the one process that writes it; it stops at `until` (seconds since 1970), 0 for never."""
     with writer.open_run(path, name, recipe) as run:
         table = fold.prepared(recipe)
         machine = device.machine(recipe.device, recipe.precision, recipe.cluster, recipe.jobs)
@@ -50,7 +52,7 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, shown_by_parent: bool) ->
         run.begin(table)
         print(f"training on {machine['device']} in {machine['precision']}", file=sys.stderr)
         try:
-            _train_folds(run, recipe, shown_by_parent)
+            _train_folds(run, recipe, until, shown_by_parent)
         except Refusal:
             if not run.has_progress():
                 run.discard()
@@ -75,22 +77,23 @@ def _report(run_dir: Path, root: Path) -> None:
         print(f"the report was not drawn: {error}; try python -m core.reports.plots", file=sys.stderr)
 
 
-def _train_folds(run: RunWriter, recipe: KernelRecipe, shown_by_parent: bool) -> None:
+def _train_folds(run: RunWriter, recipe: KernelRecipe, until: float, shown_by_parent: bool) -> None:
     todo = [number for number in run.table.folds if not foldrun.finished(run.fold_folder(number))]
     threads = torch.get_num_threads()
     if recipe.cluster and todo:
         with Display({run.folder / "folds": ""}):
-            cluster.train_folds(recipe.cluster, run.file, recipe, run.folder, todo, threads)
+            cluster.train_folds(recipe.cluster, run.file, recipe, run.folder, todo, threads, until)
         return
     if recipe.jobs > 1 and len(todo) > 1:
-        _train_side_by_side(run, recipe, todo, threads)
+        _train_side_by_side(run, recipe, todo, threads, until)
         return
     for number, after in zip(todo, reversed(range(len(todo))), strict=True):
-        fold.train_fold(str(run.file), values(recipe), number, str(run.folder), after, threads, shown_by_parent)
+        where = number, str(run.folder), after, threads, until
+        fold.train_fold(str(run.file), values(recipe), *where, shown_by_parent=shown_by_parent)
 
 
-def _train_side_by_side(run: RunWriter, recipe: KernelRecipe, todo: list[int], threads: int) -> None:
-    folds = jobs.fold_jobs(run.file, recipe, threads, run.folder, todo, recipe.jobs)
+def _train_side_by_side(run: RunWriter, recipe: KernelRecipe, todo: list[int], threads: int, until: float) -> None:
+    folds = jobs.fold_jobs(run.file, recipe, threads, run.folder, todo, recipe.jobs, until)
     gpus = device.gpus(recipe.device)
     try:
         with Display({run.folder / "folds": ""}):

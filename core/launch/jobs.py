@@ -22,14 +22,15 @@ from pathlib import Path
 
 from core import places, recipe
 from core.recipe import Shared, Values
-from core.refusal import Refusal
+from core.refusal import Interrupted, Refusal
 from core.runs import provenance
 
 
 @dataclass(frozen=True)
 class Job:
     """What a worker needs to know: the checkout `home`, the folder `cwd` where the command was typed, the variables
-    that move folders, the kernel's file, its recipe, and for a single fold its number, its run and what comes after."""
+    that move folders, the kernel's file, its recipe, and for a single fold its number, its run, what comes after, and
+    when to stop."""
 
     home: str
     cwd: str
@@ -41,6 +42,7 @@ class Job:
     fold: int | None = None
     run_dir: str = ""
     after: int = 0
+    until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ def whole_run(file: Path, requested: Shared, threads: int) -> Job:
     )
 
 
-def fold_jobs(file: Path, requested: Shared, threads: int, run_dir: Path, folds: list[int], at_once: int) -> list[Job]:
+def fold_jobs(
+    file: Path, requested: Shared, threads: int, run_dir: Path, folds: list[int], at_once: int, until: float
+) -> list[Job]:
     """The jobs to train what is left of these folds of the run in `run_dir`, so many of them at once."""
     files = {name: os.path.abspath(path) for name, path in recipe.files(requested).items()}
     if requested.extra:
         files["extra"] = os.path.abspath(requested.extra)
     job = whole_run(file, requested, threads)
-    job = replace(job, recipe={**job.recipe, **files}, run_dir=os.path.abspath(run_dir))
+    job = replace(job, recipe={**job.recipe, **files}, run_dir=os.path.abspath(run_dir), until=until)
     afters = [(len(folds) - 1 - at) // at_once for at in range(len(folds))]
     return [replace(job, fold=fold, after=after) for fold, after in zip(folds, afters, strict=True)]
 
@@ -176,11 +180,12 @@ def check(result: JobResult) -> JobResult:
     """The result of a process that did its job.
 
     Raises:
-        Refusal: what it refused, or that it was killed.
+        Refusal: what it refused, that it stopped as it was told to, or that it was killed.
         RuntimeError: with its traceback, if a fault of ours ended it.
     """
-    if result.code == 2:
-        raise Refusal((result.stderr.strip().splitlines() or ["refused"])[-1])
+    for kind in (Refusal, Interrupted):
+        if result.code == kind.code:
+            raise kind((result.stderr.strip().splitlines() or ["refused"])[-1])
     if result.code < 0:
         name = signal.Signals(-result.code).name
         raise Refusal(f"{result.host} killed the process with {name} (is its memory full?); the same command resumes")

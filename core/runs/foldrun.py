@@ -11,10 +11,12 @@ import numpy as np
 
 from core import disk, labels, score
 from core.flags import Mix
-from core.refusal import Refusal, first_line
+from core.refusal import Interrupted, Refusal, first_line
 
 #: The file in a fold's folder that holds its progress, and how often it is renewed at most.
 PROGRESS, SECONDS = ".progress", 1.0
+#: An epoch is also scored and saved, which its seconds in the log leave out.
+WHOLE_EPOCH = 1.25
 
 
 class HeldOut(TypedDict):
@@ -55,7 +57,8 @@ class Epoch(HeldOut):
 @dataclass(frozen=True)
 class FoldRun:
     """One fold's place in a run: `fold` of `folds`, its folder and its curves' `board`; how many folds this process
-    trains `after` it, and whether its progress is `shown_by_parent`."""
+    trains `after` it, whether its progress is `shown_by_parent`, and the time (seconds since 1970, or 0 for none)
+    `until` which it may train."""
 
     folder: Path
     board: Path
@@ -69,6 +72,16 @@ class FoldRun:
     mix: Mix = "none"
     mix_alpha: float = 1.0
     shown_by_parent: bool = False
+    until: float = 0.0
+
+    def require_time(self, epochs: int) -> None:
+        """Stop before so many epochs more, if they, as long as the run's longest, would end after `until`."""
+        if not self.until:
+            return
+        logs = (read_log(folder) for folder in self.folder.parent.iterdir())
+        longest = max((epoch["seconds"] for log in logs for epoch in log), default=0.0)
+        if time.time() + epochs * longest * WHOLE_EPOCH > self.until:
+            raise Interrupted("stopped, for --hours are over; the same command resumes from the last epoch")
 
     def log(self, epoch: Epoch) -> None:
         """Add an epoch to log.jsonl."""

@@ -1,5 +1,6 @@
 """What a run was made with: the source, the commit, the versions of Python and of the packages."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -8,8 +9,8 @@ from pathlib import Path
 from core import disk, places
 
 #: Folders of core that look at runs, start them or draw people: no change in them changes what a run finds.
-LOOKS_ON = {"launch", "reports", "people"}
-PACKAGES = "torch torchvision timm albumentations opencv-python-headless numpy pandas scikit-learn".split()
+LOOKS_ON = {"launch", "reports", "people", "kaggle"}
+PACKAGES = "torch torchvision timm albumentations opencv numpy pandas scikit-learn".split()
 
 
 def sources(file: Path) -> dict[str, str]:
@@ -27,7 +28,12 @@ def versions() -> dict[str, str | None]:
 
 
 def _version(package: str) -> str | None:
-    """None where another build of the package, such as another of OpenCV's wheels, does its work."""
+    """None where another build of the package does its work. OpenCV is asked itself, for several of its wheels may lie
+    in one folder (Kaggle's image has three)."""
+    if package == "opencv":
+        import cv2
+
+        return cv2.__version__
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -47,7 +53,7 @@ def other_version(own: dict[str, str | None], others: dict[str, str | None]) -> 
 
 
 def commit() -> str | None:
-    """The checkout's commit, marked + if files differ from it; None outside git."""
+    """The checkout's commit, marked + if files differ from it; outside git what $MASK18_COMMIT says, if anything."""
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -57,4 +63,4 @@ def commit() -> str | None:
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("MASK18_COMMIT")

@@ -37,13 +37,15 @@ def train_fold(
     run_dir: str,
     after: int,
     threads: int,
+    until: float = 0.0,
     shown_by_parent: bool = False,
     wait: bool = False,
 ) -> None:
     """Train a fold of the kernel in `file` with the recipe of these `values`, and write its probabilities.
 
     after: how many folds this process trains after it. threads: the same whatever the number of jobs.
-    shown_by_parent: another process shows its progress. wait: for one that still trains the fold, and may finish it.
+    until: when to stop (seconds since 1970), 0 for never. shown_by_parent: another process shows its progress.
+    wait: for one that still trains the fold, and may finish it.
     """
     ranks.send_task({"number": number, "run_dir": run_dir, "after": after})
     torch.set_num_threads(threads)
@@ -54,7 +56,8 @@ def train_fold(
     fold = folds.split(table)[number]
     folder, board = Path(run_dir) / "folds" / str(number), Path(run_dir) / "tensorboard" / f"fold{number}"
     how = {name: getattr(own, name) for name in ("seed", "device", "precision", "ema", "mix", "mix_alpha")}
-    run = foldrun.FoldRun(folder, board, number, len(table.folds), after, **how, shown_by_parent=shown_by_parent)
+    how |= {"shown_by_parent": shown_by_parent, "until": until}
+    run = foldrun.FoldRun(folder, board, number, len(table.folds), after, **how)
     with _owned(folder, f"fold {number} of {run_dir}", wait):
         if wait and foldrun.finished(folder):
             return

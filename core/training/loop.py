@@ -71,6 +71,7 @@ def fit(net: Net, plan: list[Phase], run: FoldRun, watch: Watch[Net] = None, joi
     final = average.net if average else net
     with Progress(plan, run, passed) if ranks.is_first() else NoProgress() as progress:
         for number, places in enumerate(order[done:], done + 1):
+            run.require_time(len(places))
             for phase, _ in places:
                 if phase not in learners:
                     learners[phase] = Learner.begin(net, plan[phase], run)

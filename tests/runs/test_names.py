@@ -17,7 +17,7 @@ V4 = PROJECT / "kernels/v4_separate/run.py"
         ("", "effb0"),
         ("--backbone lite0", "lite0"),
         ("--lr 1e-4 --seed 1", "effb0-seed1-lr0.0001"),
-        ("--data elsewhere --device cpu --workers 5 --jobs 2 --cluster tcp://host:1 --force", "effb0"),
+        ("--data elsewhere --device cpu --workers 5 --jobs 2 --cluster tcp://host:1 --hours 2 --force", "effb0"),
         ("--crop 320,180", "effb0-crop320+180"),
         ("--augmentations none", "effb0-augmentationsnone"),
         ("--smoke", "effb0-smoke"),

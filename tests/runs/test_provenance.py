@@ -9,7 +9,7 @@ from tests.conftest import PROJECT
 from tests.test_structure import MAY_IMPORT
 
 V5 = PROJECT / "kernels/v5_multitask/run.py"
-LOOKS_ON = ["launch", "people", "reports"]
+LOOKS_ON = ["kaggle", "launch", "people", "reports"]
 FOLDERS = sorted(path.name for path in PROJECT.glob("core/*/") if path.name != "__pycache__")
 
 

@@ -14,7 +14,7 @@ import torch
 
 from core import disk, places, recipe
 from core.launch import crossval, predict
-from core.refusal import Refusal
+from core.refusal import Interrupted, Refusal
 from core.reports import listing
 from core.runs import foldrun, provenance, reader, writer
 from core.training import device, loop
@@ -174,6 +174,20 @@ def test_killed_runs_end_with_the_bytes_of_one_that_never_was(train, data_dir, h
     np.testing.assert_array_equal(resumed.test, straight.test)
     epochs = [(row["fold"], row["epoch"]) for fold in (0, 1) for row in foldrun.read_log(folder / f"folds/{fold}")]
     assert epochs == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_a_run_stops_at_its_last_epoch_that_fits_into_its_hours(train, monkeypatch):
+    straight = train(V5, "--epochs", "2", name="straight")
+    with monkeypatch.context() as patch:
+        patch.setattr(foldrun, "WHOLE_EPOCH", 1e9)  # so that no second epoch fits
+        with pytest.raises(Interrupted, match="--hours are over; the same command resumes"):
+            train(V5, "--epochs", "2", "--hours", "1", name="short")
+    with pytest.raises(Interrupted, match="--hours are over"):
+        train(V5, "--epochs", "2", "--hours", "1e-6", "--jobs", "2", name="short")
+    logs = map(foldrun.read_log, (places.runs() / "v5_multitask/short/folds").iterdir())
+    assert [(row["fold"], row["epoch"]) for log in logs for row in log] == [(0, 0)]
+    resumed = train(V5, "--epochs", "2", "--hours", "1", name="short")
+    np.testing.assert_array_equal(resumed.oof, straight.oof)
 
 
 def test_too_little_disk_is_said_before_training(train, monkeypatch):
