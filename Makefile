@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test ensemble scored runs study select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
+.PHONY: help demo test kaggle-data kaggle-weights kaggle-try kaggle ensemble scored runs study select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -60,6 +60,18 @@ select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [L
 audit: $(VENV)/made  ## training labels that are probably wrong: make audit RUN=KERNEL/NAME [DATA=DIR] [THRESHOLD=0.9]
 	@test -n "$(RUN)" || { echo "make audit: give RUN=KERNEL/NAME; make runs lists them" >&2; exit 2; }
 	@$(PY) -m core.reports.audit $(RUN) $(if $(DATA),--data $(DATA)) $(if $(THRESHOLD),--threshold $(THRESHOLD))
+
+kaggle-data: $(VENV)/made  ## send the photographs to Kaggle, once: make kaggle-data [DATA=data]
+	@$(if $(DATA),MASK18_DATA="$(DATA)") $(PY) -m core.kaggle data
+
+kaggle-weights: $(VENV)/made  ## send pretrained weights to Kaggle, once: make kaggle-weights TAGS="effb0 resnext50"
+	@$(PY) -m core.kaggle weights $(TAGS)
+
+kaggle-try: $(VENV)/made  ## run here what would run on Kaggle: make kaggle-try KERNEL=v5_multitask [FLAGS="--smoke"] [DATA=data]
+	@$(if $(DATA),MASK18_DATA="$(DATA)") $(PY) -m core.kaggle try $(KERNEL) $(FLAGS)
+
+kaggle: $(VENV)/made  ## train on Kaggle's GPUs and bring the run back: make kaggle KERNEL=v5_multitask [FLAGS="--backbone effb0"]
+	@$(PY) -m core.kaggle run $(KERNEL) $(FLAGS)
 
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)

@@ -1,0 +1,152 @@
+"""The way back: nothing of a session is believed that its verdict, the digests and runs.reader do not confirm."""
+
+import contextlib
+import json
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from core import disk, places
+from core.kaggle import upload
+from core.kaggle.pack import Told
+from core.kaggle.session import Session
+from core.refusal import Refusal, first_line
+from core.runs import reader
+
+
+class Verdict(TypedDict):
+    """What core here reads of what script.py leaves as verdict.json; there is no `tar` if nothing was trained."""
+
+    push: str
+    state: str
+    why: str
+    gpus: list[str]
+    seconds: int
+    tar: NotRequired[str]
+    bytes: NotRequired[int]
+    images_per_second: NotRequired[float | None]
+    precision: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What is remembered of a push: `told` as script.main has it, `version` None until Kaggle has answered, `ended`
+    once nothing more is to come of it."""
+
+    slug: str
+    told: Told
+    script: str
+    datasets: list[str]
+    at: str
+    version: int | None = None
+    ended: bool = False
+
+    @property
+    def run(self) -> str:
+        return f"{self.told['kernel']}/{self.told['name']}"
+
+
+def fetch(session: Session, pushed: Pushed) -> tuple[Verdict | None, str]:
+    """Fetch what the session left to a folder of its own: its verdict, if there is one, and its log.
+    Refuses: a run.tar that did not come whole; the same command fetches it again."""
+    folder = _folder(pushed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    log = session.output(pushed.slug, pushed.version or 1, folder)
+    verdict = _verdict(folder, log)
+    tar = folder / "run.tar"
+    if verdict and "tar" in verdict and (not tar.is_file() or disk.digest(tar) != verdict["tar"]):
+        came = f"{tar.stat().st_size if tar.is_file() else 0:,} of {verdict['bytes']:,} bytes"
+        raise Refusal(f"run.tar: is not what the session left ({came} came); the same command fetches it again")
+    return verdict, log
+
+
+def _verdict(folder: Path, log: str) -> Verdict | None:
+    """From verdict.json, or from the log's last line of its kind; None if there is none."""
+    lines = [line.removeprefix("MASK18 ") for line in log.splitlines() if line.startswith("MASK18 {")]
+    file = folder / "verdict.json"
+    with contextlib.suppress(ValueError, IndexError):
+        return json.loads(file.read_text(encoding="utf-8") if file.is_file() else lines[-1])
+    return None
+
+
+def judge(pushed: Pushed, ended: tuple[str, str], verdict: Verdict | None, log: str) -> Verdict:
+    """The verdict of a session that left something to keep. Refuses: any other, with its own reason."""
+    if verdict is None:
+        last = " | ".join(log.strip().splitlines()[-5:]) or "nothing"
+        raise Refusal(f"{pushed.slug}: ended as {' '.join(ended).strip()} without a verdict; its log ends: {last}")
+    if verdict.get("push") != pushed.told["push"]:
+        raise Refusal(f"{pushed.slug}: left the verdict of another push; nothing was brought")
+    if verdict["state"] not in ("ok", "interrupted"):
+        raise Refusal(f"{pushed.slug}: {verdict['state']} there: {verdict['why'] or 'it did not say why'}")
+    if "tar" not in verdict:
+        raise Refusal(f"{pushed.slug}: its hours were over before its first epoch was; give it more by --hours")
+    return verdict
+
+
+def keep(session: Session, pushed: Pushed, verdict: Verdict) -> Path:
+    """Check what was fetched and rename it into places.runs(), with kaggle.json beside it; the run's folder.
+    Refuses: whatever does not agree; nothing was changed there."""
+    folder, name = _folder(pushed), pushed.run
+    brought = unpack(folder / "run.tar", folder / "unpacked", name)
+    _check(brought, name, verdict["state"] == "ok")
+    about = {"slug": f"{session.user}/{pushed.slug}", "version": pushed.version, "verdict": verdict}
+    disk.write_json(brought / "kaggle.json", about)
+    final = _put(brought, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    return final
+
+
+def _folder(pushed: Pushed) -> Path:
+    return places.runs() / ".kaggle" / "tmp" / pushed.run.replace("/", "-")
+
+
+def unpack(tar: Path, folder: Path, name: str) -> Path:
+    """The run's folder out of run.tar. Refuses: one that holds anything else."""
+    try:
+        with tarfile.open(tar) as packed:
+            for member in packed:
+                inside = member.name == name or member.name.startswith(f"{name}/")
+                if not (inside and ".." not in member.name.split("/") and (member.isfile() or member.isdir())):
+                    raise Refusal(f"run.tar: holds {member.name!r}, which is no file of {name}; nothing was unpacked")
+            packed.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise Refusal(f"run.tar: cannot be read ({first_line(error)}); nothing was brought") from None
+    return folder / name
+
+
+def _check(brought: Path, name: str, finished: bool) -> None:
+    """Refuses: arrays that are not as the run left them, or other photographs than those that were sent."""
+    data = disk.read_json(upload.state("data"))
+    start = reader.load(name, brought.parents[1]).manifest if finished else disk.read_json(brought / "start.json")
+    for field in ("rows", "labels", "ages"):
+        if start[field] != data[field]:
+            raise Refusal(f"{name}: was trained on other {field} than {data['data']} has")
+    disk.write_json(brought / "where.json", {"data": os.path.abspath(data["data"])})
+
+
+def _put(brought: Path, name: str) -> Path:
+    """One rename into places.runs(), where an unfinished run of this name, or one that is trained again, gives way."""
+    final = places.runs() / name
+    with disk.lock(final.with_name(f".{final.name}.lock"), f"the run {name}"):
+        old = final.with_name(f".{final.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if final.is_dir():
+            final.rename(old)
+        brought.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def tell(verdict: Verdict) -> None:
+    """What the session measured, and a warning where it had not the two GPUs that it should have."""
+    speed = f", {verdict['images_per_second']:.0f} images a second" if verdict.get("images_per_second") else ""
+    cards = ", ".join(verdict["gpus"]) or "no GPU"
+    print(
+        f"{verdict['seconds'] / 60:.0f} minutes on {cards} in {verdict.get('precision') or 'unknown precision'}{speed}"
+    )
+    if len(verdict["gpus"]) < 2:
+        print(f"the session had {len(verdict['gpus'])} GPUs where two were asked for")

@@ -1,0 +1,162 @@
+"""One command from a kernel and its flags to a run in runs/: push, wait, bring back. Typed again, it goes on.
+
+What was pushed is remembered in RUNS/.kaggle before it is sent and when it is answered, so that a run is pushed once,
+also when the answer is lost or the command is killed.
+"""
+
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from core import disk, places, recipe
+from core.kaggle import bring, pack, upload
+from core.kaggle.bring import Pushed
+from core.kaggle.pack import Order
+from core.kaggle.session import Lost, Session
+from core.refusal import Interrupted, Refusal
+from core.runs import names, provenance
+
+#: Seconds between two questions: at first, and after the first ten minutes; and how long to ask at all.
+POLL, LATER, LONGEST = 15.0, 60.0, 13 * 3600
+ENDS = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
+#: Kaggle shows a script a little after it has taken it.
+SHOWN_AFTER = 20.0
+
+
+def run(session: Session, order: Order) -> Path:
+    """The run, trained there and brought to places.runs(); its folder.
+    Refuses: a finished run of that name (unless forced), and whatever goes wrong on the way."""
+    file = upload.state(f"{order.kernel}-{order.name}")
+    finished = (places.runs() / order.run / "run.json").is_file()
+    if finished and not (order.recipe.force or order.recipe.smoke):
+        raise Refusal(f"{order.run}: is finished here; give --force to train it again, or --name for another run")
+    with disk.lock(file.with_suffix(".lock"), f"the push of {order.run}"):
+        pushed = remembered(file)
+        if pushed is None or pushed.ended:
+            pushed = _prepare(session, order, pushed.told["attempt"] + 1 if pushed else 1)
+            _remember(file, pushed)
+        elif pushed.told["flags"] != order.flags:
+            raise Refusal(
+                f"{order.run}: was pushed with {' '.join(pushed.told['flags']) or 'no flags'} and has not come back; "
+                "give those, or another --name"
+            )
+        if pushed.version is None:
+            pushed = _push(session, pushed)
+            _remember(file, pushed)
+        ended = wait(session, pushed)
+        found, log = bring.fetch(session, pushed)
+        try:
+            verdict = bring.judge(pushed, ended, found, log)
+        except Refusal:
+            forget(file)
+            raise
+        final = bring.keep(session, pushed, verdict)
+        forget(file)
+    bring.tell(verdict)
+    if verdict["state"] == "interrupted":
+        raise Interrupted(f"{order.run}: its hours are over; the same command trains the rest in another session")
+    return final
+
+
+def remembered(file: Path) -> Pushed | None:
+    return Pushed(**disk.read_json(file)) if file.is_file() else None
+
+
+def forget(file: Path) -> None:
+    """Nothing more is to come of what was pushed: the next command pushes anew."""
+    if pushed := remembered(file):
+        _remember(file, replace(pushed, ended=True))
+
+
+def _remember(file: Path, pushed: Pushed) -> None:
+    disk.write_json(file, asdict(pushed))
+
+
+def _prepare(session: Session, order: Order, attempt: int) -> Pushed:
+    """All that a push needs, checked and packed. Refuses: no photographs or weights there, or too few GPU hours."""
+    data: upload.Data = _sent("data", "make kaggle-data DATA=data")
+    weights = _weights(order) if order.tags else ""
+    left = session.hours_left()
+    if left is not None and left < order.hours:
+        raise Refusal(
+            f"{left:.1f} GPU hours are left this week, and the run may take {order.hours:g}; "
+            f'give FLAGS="--hours {max(0.1, left - 0.5):.1f}", which stops in time to be resumed'
+        )
+    parts = _parts(order)
+    slug, part = upload.part(session, parts) if parts else ("", "")
+    script, told = pack.script(order, data["fingerprint"], part, attempt)
+    datasets = [each for each in (data["slug"], weights, slug) if each]
+    return Pushed(order.slug(told["push"]), told, script, datasets, time.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _weights(order: Order) -> str:
+    """The dataset with the weights that the run needs. Refuses: none."""
+    every = f'make kaggle-weights TAGS="{" ".join(order.tags)}"'
+    sent: upload.Weights = _sent("weights", every)
+    if lacking := sorted(set(order.tags) - set(sent["tags"])):
+        every = f'make kaggle-weights TAGS="{" ".join(sorted({*order.tags, *sent["tags"]}))}"'
+        raise Refusal(f"no weights of {', '.join(lacking)} are on Kaggle; {every}")
+    return sent["slug"]
+
+
+def _sent(name: str, command: str):  # type: ignore[no-untyped-def]
+    """What an upload of this name has written down. Refuses: there was none; `command` makes it."""
+    if not upload.state(name).is_file():
+        raise Refusal(f"no {name} were sent to Kaggle from here; {command}")
+    return disk.read_json(upload.state(name))
+
+
+def _parts(order: Order) -> list[str]:
+    """The runs that must lie there: what an earlier session or this machine trained of it, and what its flags name.
+    Refuses: an unfinished run that was started otherwise."""
+    begun, found = places.runs() / order.run / "start.json", list(recipe.runs(order.recipe).values())
+    if begun.is_file() and not begun.with_name("run.json").is_file() and not order.recipe.force:
+        start, now = disk.read_json(begun), names.results(order.recipe)
+        if start["recipe"] != now or start["source"] != provenance.sources(order.file):
+            raise Refusal(
+                f"{order.run}: is an unfinished run of other flags or sources; --force starts over, --name is another"
+            )
+        found.append(order.run)
+    return found
+
+
+def _push(session: Session, pushed: Pushed) -> Pushed:
+    """Pushed once: an earlier push whose answer was lost is looked for first."""
+    if session.status(pushed.slug):
+        return replace(pushed, version=1)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            version = session.push(pushed.slug, pushed.script, pushed.datasets, Path(folder))
+        except Lost:
+            time.sleep(SHOWN_AFTER)
+            if not session.status(pushed.slug):
+                raise Refusal("Kaggle did not answer the push, and shows none; the same command tries again") from None
+            version = 1
+    print(
+        f"pushed {session.user}/{pushed.slug}, version {version}: https://www.kaggle.com/code/{session.user}/{pushed.slug}"
+    )
+    return replace(pushed, version=version)
+
+
+def wait(session: Session, pushed: Pushed) -> tuple[str, str]:
+    """How the session ended, and what Kaggle says of a failure; one line that changes tells how it goes.
+    Refuses: to wait longer than a session can take."""
+    began, last, shown = time.monotonic(), "", sys.stderr.isatty()
+    while True:
+        status, message = session.status(pushed.slug, pushed.version) or ("not there", "")
+        seconds = time.monotonic() - began
+        if shown:
+            print(f"\r{status.lower()}, {seconds / 60:.0f} min", end="", file=sys.stderr, flush=True)
+        elif status != last:
+            print(status.lower(), file=sys.stderr)
+        last = status
+        if status in ENDS:
+            print(end="\n" if shown else "", file=sys.stderr)
+            return status, message
+        if seconds > LONGEST:
+            raise Refusal(
+                f"{pushed.slug}: is still {status.lower()} after {seconds / 3600:.1f} hours; the same command waits on"
+            )
+        time.sleep(POLL if seconds < 600 else LATER)

@@ -1,0 +1,1 @@
+"""Kaggle: packed, pushed and brought back."""
