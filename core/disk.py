@@ -70,9 +70,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
+    data = array_bytes(array)
+    write(path, lambda temporary: temporary.write_bytes(data))
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """The array as `write_array` writes it."""
     data = io.BytesIO()
     np.save(data, array, allow_pickle=False)
-    write(path, lambda temporary: temporary.write_bytes(data.getbuffer()))
+    return data.getvalue()
 
 
 def read_json(path: Path) -> Any:

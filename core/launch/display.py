@@ -10,8 +10,8 @@ from typing import Self
 
 from tqdm import tqdm
 
-from core.runs import foldrun
-from core.runs.foldrun import Progress
+from core.runs import progress_file
+from core.runs.progress_file import Progress
 
 
 class Display:
@@ -43,19 +43,19 @@ class Display:
         tqdm.write(line)
 
     def _watch(self) -> None:
-        while not self.over.wait(foldrun.SECONDS / 2):
+        while not self.over.wait(progress_file.SECONDS / 2):
             self._show()
 
     def _forget(self) -> None:
         for folder in self.folders:
-            for path in folder.glob(f"*/{foldrun.PROGRESS}"):
+            for path in folder.glob(f"*/{progress_file.PROGRESS}"):
                 path.unlink(missing_ok=True)
 
     def _show(self) -> None:
         with self.lock:
             for folder, prefix in self.folders.items():
-                for path in sorted(folder.glob(f"*/{foldrun.PROGRESS}")):
-                    if progress := foldrun.read_progress(path):
+                for path in sorted(folder.glob(f"*/{progress_file.PROGRESS}")):
+                    if progress := progress_file.read_progress(path):
                         self._show_fold(path, prefix, progress)
 
     def _show_fold(self, path: Path, prefix: str, progress: Progress) -> None:

@@ -1,7 +1,7 @@
-"""One fold's place in a run: its log, its progress and its probabilities. Free of torch."""
+"""One fold's place in a run: its log, its time and its probabilities. Free of torch."""
 
+import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,6 @@ from core import disk, labels, score
 from core.flags import Mix
 from core.refusal import Interrupted, Refusal, first_line
 
-#: The file in a fold's folder that holds its progress, and how often it is renewed at most.
-PROGRESS, SECONDS = ".progress", 1.0
 #: An epoch is also scored and saved, which its seconds in the log leave out.
 WHOLE_EPOCH = 1.25
 
@@ -96,9 +94,12 @@ class FoldRun:
         return kept
 
     def finish(self, oof: np.ndarray, test: np.ndarray) -> None:
-        """Write the fold's probabilities; test.npy last, for it says that the fold is finished."""
-        disk.write_array(self.folder / "oof.npy", oof.astype(np.float32))
-        disk.write_array(self.folder / "test.npy", test.astype(np.float32))
+        """Write the fold's probabilities and their digests; test.npy last, for it says that the fold is finished."""
+        arrays = {"oof": oof.astype(np.float32), "test": test.astype(np.float32)}
+        digests = {part: hashlib.sha256(disk.array_bytes(array)).hexdigest() for part, array in arrays.items()}
+        disk.write_json(self.folder / "sha256.json", digests)
+        for part, array in arrays.items():
+            disk.write_array(self.folder / f"{part}.npy", array)
 
 
 def held_out(probs: np.ndarray, true: np.ndarray) -> HeldOut:
@@ -123,13 +124,24 @@ def finished(folder: Path) -> bool:
 def predictions(folder: Path, held_out: int, tests: int) -> tuple[np.ndarray, np.ndarray]:
     """(held_out, 18) and (tests, 18) float32 of a finished fold. Refuses files that are damaged."""
     way_out, found = f"remove the folder {folder}, and the same command trains that fold again", []
+    digests = _digests(folder / "sha256.json", way_out)
     for part, number in (("oof", held_out), ("test", tests)):
         path = folder / f"{part}.npy"
         array = disk.read_array(path, way_out)
+        if digests is not None and disk.digest(path) != digests.get(part):
+            raise Refusal(f"{path}: is not as the fold left it; {way_out}")
         if array.shape != (number, 18) or array.dtype != np.float32 or not (np.abs(array.sum(1) - 1) <= 1e-3).all():
             raise Refusal(f"{path}: is damaged (no probabilities for {number} images); {way_out}")
         found.append(array)
     return found[0], found[1]
+
+
+def _digests(path: Path, way_out: str) -> dict[str, str] | None:
+    """None for a fold of a version from before they were written."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    except (ValueError, TypeError, RecursionError):
+        raise Refusal(f"{path}: is damaged; {way_out}") from None
 
 
 def read_log(folder: Path) -> list[Epoch]:
@@ -146,46 +158,3 @@ def read_log(folder: Path) -> list[Epoch]:
             way_out = f"remove the line, or the folder {folder} to train that fold again"
             raise Refusal(f"{path} line {number}: is damaged ({first_line(error)}); {way_out}") from None
     return epochs
-
-
-class Progress(TypedDict):
-    """What a ProgressFile holds: images `done` of `total`, when the process `began`, and its lines so far."""
-
-    name: str
-    total: int
-    began: float
-    done: int
-    lines: list[str]
-
-
-class ProgressFile:
-    """In the place of a bar, where another process shows the progress: `update`, `write` and `close` as in tqdm."""
-
-    def __init__(self, folder: Path, name: str, done: int, total: int):
-        self.path, self.renewed = folder / PROGRESS, 0.0
-        self.progress: Progress = {"name": name, "total": total, "began": time.time(), "done": done, "lines": []}
-        self.close()
-
-    def update(self, images: int) -> None:
-        self.progress["done"] += images
-        if time.monotonic() - self.renewed >= SECONDS:
-            self.close()
-
-    def write(self, line: str) -> None:
-        self.progress["lines"].append(line)
-        self.close()
-
-    def close(self) -> None:
-        """Renew the file: written, then renamed, so that no reader sees half; not synced, nothing is lost with it."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self.progress), encoding="utf-8")
-        os.replace(temporary, self.path)
-        self.renewed = time.monotonic()
-
-
-def read_progress(path: Path) -> Progress | None:
-    """None while a shared folder shows another machine's file half or no longer."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -47,7 +47,10 @@ class FoldScores(TypedDict):
 
 
 class Manifest(Start):
-    """run.json. `scores` is None where too few people were held out; `sha256` is of the files of `reader.FILES`."""
+    """run.json. `scores` is None where too few people were held out; `sha256` is of the files of `reader.FILES`, `seal`
+    of all the rest of run.json."""
+
+    seal: NotRequired[str]
 
     scores: Summary | None
     folds: list[FoldScores]

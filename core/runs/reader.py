@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,11 +100,18 @@ def _check(name: str, oof: np.ndarray, test: np.ndarray, rows: int, ids: int) ->
         raise Refusal(f"{name}: holds rows that do not sum to 1; train it again with --force")
 
 
+def seal(manifest: Mapping[str, object]) -> str:
+    """A digest of all that run.json holds beside it."""
+    return disk.text_digest(json.dumps({**manifest, "seal": ""}, sort_keys=True))
+
+
 def read_manifest(name: str, root: Path | None = None) -> Manifest:
-    """run.json of the finished run KERNEL/NAME. Refuses one that is damaged."""
+    """run.json of the finished run KERNEL/NAME. Refuses one that is damaged, or not as the run left it."""
     try:
         manifest = disk.read_json((root or places.runs()) / name / "run.json")
         if not isinstance(manifest, dict) or not {"sha256", "classes", "scores", "rows", "labels"} <= set(manifest):
+            raise ValueError(name)
+        if manifest.get("seal", seal(manifest)) != seal(manifest):
             raise ValueError(name)
         return manifest  # type: ignore[return-value]
     except (ValueError, RecursionError):

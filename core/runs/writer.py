@@ -101,7 +101,7 @@ class RunWriter:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "training_seconds": sum(fold["training_seconds"] for fold in folds),
         }
-        disk.write_json(self.folder / "run.json", manifest)
+        disk.write_json(self.folder / "run.json", {**manifest, "seal": reader.seal(manifest)})
         return manifest
 
     def _fold_scores(self, number: int, oof: np.ndarray) -> FoldScores:

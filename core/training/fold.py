@@ -14,6 +14,7 @@ from core.data.table import Table
 from core.images import loader, store
 from core.images.decode import Framing
 from core.recipe import Values
+from core.refusal import Refusal
 from core.runs import foldrun
 from core.training import checkpoint, device, kernel, ranks
 from core.training.kernel import KernelRecipe
@@ -53,6 +54,7 @@ def train_fold(
     module = kernel.load(Path(file))
     own = resolve(recipe.build(module.Recipe, {**values, "cluster": ""}))  # a cluster's worker finds its own device
     table = prepared(own)
+    _require_same_data(table, Path(run_dir))
     fold = folds.split(table)[number]
     folder, board = Path(run_dir) / "folds" / str(number), Path(run_dir) / "tensorboard" / f"fold{number}"
     how = {name: getattr(own, name) for name in ("seed", "device", "precision", "ema", "mix", "mix_alpha")}
@@ -66,6 +68,14 @@ def train_fold(
         if ranks.is_first():
             run.finish(held_out, test)
             checkpoint.remove(folder)
+
+
+def _require_same_data(table: Table, run_dir: Path) -> None:
+    """Refuses data that was changed since the run was started."""
+    start = disk.read_json(run_dir / "start.json")
+    for name, digest in table.digests().items():
+        if start.get(name, digest) != digest:
+            raise Refusal(f"{table.root}: has other {name} than when the run was started; restore it, or give --force")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from core.runs.foldrun import Epoch, FoldRun, HeldOut, ProgressFile
+from core.runs.foldrun import Epoch, FoldRun, HeldOut
+from core.runs.progress_file import ProgressFile
 from core.training.phase import Phase
 
 #: What TensorBoard shows of an epoch.

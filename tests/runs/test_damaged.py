@@ -115,8 +115,6 @@ def test_a_finished_run_that_is_damaged_is_refused_by_name(train, data_dir, tmp_
     }
     for file, read in readers.items():
         for name, damage in WAYS.items():
-            if (file, name) == ("run.json", "one bit"):
-                continue  # people may add to it
             damage(run.folder / file)
             with pytest.raises(Refusal) as told:
                 read()
@@ -130,15 +128,17 @@ def test_a_finished_folds_files_are_looked_at_before_they_are_joined(tmp_path):
     folder = tmp_path / "folds/0"
     folder.mkdir(parents=True)
     good = np.full((6, 18), 1 / 18, np.float32)
-    for file in ("oof.npy", "test.npy"):
+    run = foldrun.FoldRun(folder, tmp_path, 0, 1, 0, 0, "cpu")
+    for file in ("oof.npy", "test.npy", "sha256.json"):
         for name, damage in WAYS.items():
-            for each in ("oof.npy", "test.npy"):
-                np.save(folder / each, good)
-            if name == "one bit":
-                continue  # a digest comes with run.json
+            run.finish(good, good)
             damage(folder / file)
-            with pytest.raises(Refusal, match=f"{file}: is damaged .*; remove the folder"):
+            with pytest.raises(Refusal, match=r"is (damaged|not as the fold left it).*; remove the folder") as told:
                 foldrun.predictions(folder, 6, 6)
+            assert file in str(told.value) or file == "sha256.json", (file, name)
+    run.finish(good, good)
+    (folder / "sha256.json").unlink()  # a fold of a version from before there were digests
+    assert len(foldrun.predictions(folder, 6, 6)) == 2
 
 
 def test_a_store_that_was_cut_is_refused_by_name(data_dir, home, monkeypatch, tmp_path):
