@@ -65,6 +65,12 @@ def open_store(table: Table, framing: Framing) -> Store:
                 raise Refusal(f"{file}: is also a photograph of {table.root}, byte for byte; --extra needs other ones")
             parts = (digests[:own], digests[own:])
             disk.write_text(images, "\n".join(disk.text_digest("\n".join(part)) for part in parts))
+            height, width = framing.size
+            seen = f"{height}x{width}{' in whole frames' if framing.whole else ''}"
+            disk.write_json(
+                path.with_name(f"about-{content}.json"), {"data": str(table.root.resolve()), "framing": seen}
+            )
+        os.utime(path)  # used last
         return Store(_mapped(path), framing.size, *images.read_text(encoding="utf-8").split())
 
 

@@ -10,7 +10,8 @@ python -m core.kaggle forget KERNEL [FLAGS]        give up what was pushed: the 
 import sys
 
 from core import places
-from core.kaggle import pack, push, rehearsal, upload
+from core.kaggle import order as orders
+from core.kaggle import push, rehearsal, upload
 from core.kaggle.session import Session
 from core.refusal import Refusal, did_you_mean
 
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
     if verb == "weights":
         upload.weights(Session(), words)
         return
-    order = pack.order(words[0], words[1:])
+    order = orders.order(words[0], words[1:])
     if verb == "run":
         print(f"wrote {push.run(Session(), order)}")
     elif verb == "forget":
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> None:
         _try(order)
 
 
-def _try(order: pack.Order) -> None:
+def _try(order: orders.Order) -> None:
     verdict, folder = rehearsal.rehearse(order, places.data())
     if verdict["state"] not in ("ok", "interrupted"):
         raise Refusal(f"{order.run}: {verdict['state']}: {verdict['why']}")

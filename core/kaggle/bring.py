@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import os
+import shlex
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from core import disk, places
-from core.kaggle import upload
 from core.kaggle.pack import Told
 from core.kaggle.session import Session
 from core.refusal import Refusal, first_line
@@ -25,6 +24,7 @@ class Verdict(TypedDict):
     why: str
     gpus: list[str]
     seconds: int
+    epochs: NotRequired[int]
     tar: NotRequired[str]
     bytes: NotRequired[int]
     images_per_second: NotRequired[float | None]
@@ -33,13 +33,14 @@ class Verdict(TypedDict):
 
 @dataclass(frozen=True)
 class Pushed:
-    """What is remembered of a push: `told` as script.main has it, `version` None until Kaggle has answered, `ended`
-    once nothing more is to come of it."""
+    """What is remembered of a push: `told` as script.main has it, the folder of its photographs here, `version` None
+    until Kaggle has answered, `ended` once nothing more is to come of it."""
 
     slug: str
     told: Told
     script: str
     datasets: list[str]
+    data: str
     at: str
     version: int | None = None
     ended: bool = False
@@ -47,6 +48,10 @@ class Pushed:
     @property
     def run(self) -> str:
         return f"{self.told['kernel']}/{self.told['name']}"
+
+    @property
+    def command(self) -> str:
+        return shlex.join([self.told["kernel"], *self.told["flags"]])
 
 
 def fetch(session: Session, pushed: Pushed) -> tuple[Verdict | None, str]:
@@ -66,24 +71,23 @@ def fetch(session: Session, pushed: Pushed) -> tuple[Verdict | None, str]:
 
 def _verdict(folder: Path, log: str) -> Verdict | None:
     """From verdict.json, or from the log's last line of its kind; None if there is none."""
-    lines = [line.removeprefix("MASK18 ") for line in log.splitlines() if line.startswith("MASK18 {")]
     file = folder / "verdict.json"
-    with contextlib.suppress(ValueError, IndexError):
-        return json.loads(file.read_text(encoding="utf-8") if file.is_file() else lines[-1])
+    texts = [line.removeprefix("MASK18 ") for line in log.splitlines() if line.startswith("MASK18 {")]
+    for text in [*texts[-1:], *([file.read_text(encoding="utf-8")] if file.is_file() else [])][::-1]:
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
     return None
 
 
 def judge(pushed: Pushed, ended: tuple[str, str], verdict: Verdict | None, log: str) -> Verdict:
-    """The verdict of a session that left something to keep. Refuses: any other, with its own reason."""
+    """This push's verdict. Refuses: none, or another's; what was pushed is not given up."""
+    give_up = f"to give it up: python -m core.kaggle forget {pushed.command}"
     if verdict is None:
         last = " | ".join(log.strip().splitlines()[-5:]) or "nothing"
-        raise Refusal(f"{pushed.slug}: ended as {' '.join(ended).strip()} without a verdict; its log ends: {last}")
+        how = " ".join(ended).strip()
+        raise Refusal(f"{pushed.slug}: ended as {how} without a verdict; its log ends: {last}; {give_up}")
     if verdict.get("push") != pushed.told["push"]:
-        raise Refusal(f"{pushed.slug}: left the verdict of another push; nothing was brought")
-    if verdict["state"] not in ("ok", "interrupted"):
-        raise Refusal(f"{pushed.slug}: {verdict['state']} there: {verdict['why'] or 'it did not say why'}")
-    if "tar" not in verdict:
-        raise Refusal(f"{pushed.slug}: its hours were over before its first epoch was; give it more by --hours")
+        raise Refusal(f"{pushed.slug}: left the verdict of another push; nothing was brought; {give_up}")
     return verdict
 
 
@@ -92,12 +96,20 @@ def keep(session: Session, pushed: Pushed, verdict: Verdict) -> Path:
     Refuses: whatever does not agree; nothing was changed there."""
     folder, name = _folder(pushed), pushed.run
     brought = unpack(folder / "run.tar", folder / "unpacked", name)
-    _check(brought, name, verdict["state"] == "ok")
+    if finished := verdict["state"] == "ok":
+        reader.load(name, folder / "unpacked")
+    disk.write_json(brought / "where.json", {"data": pushed.data})
     about = {"slug": f"{session.user}/{pushed.slug}", "version": pushed.version, "verdict": verdict}
     disk.write_json(brought / "kaggle.json", about)
-    final = _put(brought, name)
+    final = _put(brought, name, finished)
     shutil.rmtree(folder, ignore_errors=True)
     return final
+
+
+def unfinished(name: str) -> Path:
+    """Where a run grows until it is finished: beside a finished one of its name that is trained again."""
+    final = places.runs() / name
+    return final.with_name(f".{final.name}.new") if (final / "run.json").is_file() else final
 
 
 def _folder(pushed: Pushed) -> Path:
@@ -118,26 +130,19 @@ def unpack(tar: Path, folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _check(brought: Path, name: str, finished: bool) -> None:
-    """Refuses: arrays that are not as the run left them, or other photographs than those that were sent."""
-    data = disk.read_json(upload.state("data"))
-    start = reader.load(name, brought.parents[1]).manifest if finished else disk.read_json(brought / "start.json")
-    for field in ("rows", "labels", "ages"):
-        if start[field] != data[field]:
-            raise Refusal(f"{name}: was trained on other {field} than {data['data']} has")
-    disk.write_json(brought / "where.json", {"data": os.path.abspath(data["data"])})
-
-
-def _put(brought: Path, name: str) -> Path:
-    """One rename into places.runs(), where an unfinished run of this name, or one that is trained again, gives way."""
-    final = places.runs() / name
-    with disk.lock(final.with_name(f".{final.name}.lock"), f"the run {name}"):
-        old = final.with_name(f".{final.name}.old")
+def _put(brought: Path, name: str, finished: bool) -> Path:
+    """One rename into places.runs(), where what is trained of this run so far, or again, gives way."""
+    growing = unfinished(name)
+    final = places.runs() / name if finished else growing
+    with disk.lock(growing.with_name(f".{name.partition('/')[2]}.lock"), f"the run {name}"):
+        old = final.with_name(f".{name.partition('/')[2]}.old")
         shutil.rmtree(old, ignore_errors=True)
         if final.is_dir():
             final.rename(old)
         brought.rename(final)
         shutil.rmtree(old, ignore_errors=True)
+        if growing != final:
+            shutil.rmtree(growing, ignore_errors=True)
     return final
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from core import disk, places, recipe
 from core.kaggle import bring, pack, upload
-from core.kaggle.bring import Pushed
-from core.kaggle.pack import Order
+from core.kaggle.bring import Pushed, Verdict
+from core.kaggle.order import Order
 from core.kaggle.session import Lost, Session
 from core.refusal import Interrupted, Refusal
 from core.runs import names, provenance
@@ -21,8 +21,8 @@ from core.runs import names, provenance
 #: Seconds between two questions: at first, and after the first ten minutes; and how long to ask at all.
 POLL, LATER, LONGEST = 15.0, 60.0, 13 * 3600
 ENDS = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
-#: Kaggle shows a script a little after it has taken it.
-SHOWN_AFTER = 20.0
+#: Kaggle shows a script, and what it left, a little late; one that is not shown for so long is gone.
+SHOWN_AFTER, GONE_AFTER = 20.0, 600.0
 
 
 def run(session: Session, order: Order) -> Path:
@@ -33,31 +33,58 @@ def run(session: Session, order: Order) -> Path:
     if finished and not (order.recipe.force or order.recipe.smoke):
         raise Refusal(f"{order.run}: is finished here; give --force to train it again, or --name for another run")
     with disk.lock(file.with_suffix(".lock"), f"the push of {order.run}"):
-        pushed = remembered(file)
-        if pushed is None or pushed.ended:
-            pushed = _prepare(session, order, pushed.told["attempt"] + 1 if pushed else 1)
-            _remember(file, pushed)
-        elif pushed.told["flags"] != order.flags:
-            raise Refusal(
-                f"{order.run}: was pushed with {' '.join(pushed.told['flags']) or 'no flags'} and has not come back; "
-                "give those, or another --name"
-            )
-        if pushed.version is None:
-            pushed = _push(session, pushed)
-            _remember(file, pushed)
+        pushed = _pushed(session, order, file)
         ended = wait(session, pushed)
-        found, log = bring.fetch(session, pushed)
+        found, log = _fetched(session, pushed, ended)
+        verdict = bring.judge(pushed, ended, found, log)
+        trained = bool(verdict.get("epochs"))
+        final = bring.keep(session, pushed, verdict) if verdict["state"] == "ok" or trained else None
+        forget(file)
+    bring.tell(verdict)
+    return _outcome(order, verdict, final)
+
+
+def _pushed(session: Session, order: Order, file: Path) -> Pushed:
+    """What is on its way of this run, or a new push of it. Refuses: other flags than it was pushed with."""
+    pushed = remembered(file)
+    if pushed and not pushed.ended and pushed.version is None and session.status(pushed.slug):
+        pushed = replace(pushed, version=1)  # the answer was lost
+        _remember(file, pushed)
+    if pushed is None or pushed.ended or pushed.version is None:
+        pushed = _prepare(session, order, pushed.told["attempt"] + 1 if pushed else 1)
+        _remember(file, pushed)
         try:
-            verdict = bring.judge(pushed, ended, found, log)
+            pushed = _push(session, pushed)
         except Refusal:
             forget(file)
             raise
-        final = bring.keep(session, pushed, verdict)
-        forget(file)
-    bring.tell(verdict)
-    if verdict["state"] == "interrupted":
+        _remember(file, pushed)
+    elif pushed.told["flags"] != order.flags:
+        flags = " ".join(pushed.told["flags"]) or "no flags"
+        raise Refusal(f"{order.run}: was pushed with {flags} and has not come back; give those, or another --name")
+    elif pushed.told["code"] != pack.digest(order):
+        print("the code here was changed since the push; what was pushed is brought back", file=sys.stderr)
+    return pushed
+
+
+def _fetched(session: Session, pushed: Pushed, ended: tuple[str, str]) -> tuple[Verdict | None, str]:
+    """The verdict and the log, asked for again a few times, for outputs may be listed late."""
+    for _ in range(3 if ended[0] == "COMPLETE" else 0):
+        verdict, log = bring.fetch(session, pushed)
+        if verdict:
+            return verdict, log
+        time.sleep(SHOWN_AFTER)
+    return bring.fetch(session, pushed)
+
+
+def _outcome(order: Order, verdict: Verdict, final: Path | None) -> Path:
+    """The folder of a run that is finished. Refuses any other with its reason."""
+    if verdict["state"] == "ok" and final:
+        return final
+    if verdict["state"] == "interrupted" and final:
         raise Interrupted(f"{order.run}: its hours are over; the same command trains the rest in another session")
-    return final
+    kept = f"; what it trained is in {final}, and the same command goes on from there" if final else ""
+    raise Refusal(f"{order.run}: {verdict['state']} there: {verdict['why'] or 'it did not say why'}{kept}")
 
 
 def remembered(file: Path) -> Pushed | None:
@@ -80,15 +107,13 @@ def _prepare(session: Session, order: Order, attempt: int) -> Pushed:
     weights = _weights(order) if order.tags else ""
     left = session.hours_left()
     if left is not None and left < order.hours:
-        raise Refusal(
-            f"{left:.1f} GPU hours are left this week, and the run may take {order.hours:g}; "
-            f'give FLAGS="--hours {max(0.1, left - 0.5):.1f}", which stops in time to be resumed'
-        )
+        advice = f'give FLAGS="--hours {left - 0.5:.1f}", which stops in time to be resumed' if left > 0.6 else "wait"
+        raise Refusal(f"{left:.1f} GPU hours are left this week, and the run may take {order.hours:g}; {advice}")
     parts = _parts(order)
     slug, part = upload.part(session, parts) if parts else ("", "")
     script, told = pack.script(order, data["fingerprint"], part, attempt)
     datasets = [each for each in (data["slug"], weights, slug) if each]
-    return Pushed(order.slug(told["push"]), told, script, datasets, time.strftime("%Y-%m-%d %H:%M:%S"))
+    return Pushed(order.slug(told["push"]), told, script, datasets, data["data"], time.strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _weights(order: Order) -> str:
@@ -108,24 +133,23 @@ def _sent(name: str, command: str):  # type: ignore[no-untyped-def]
     return disk.read_json(upload.state(name))
 
 
-def _parts(order: Order) -> list[str]:
-    """The runs that must lie there: what an earlier session or this machine trained of it, and what its flags name.
-    Refuses: an unfinished run that was started otherwise."""
-    begun, found = places.runs() / order.run / "start.json", list(recipe.runs(order.recipe).values())
-    if begun.is_file() and not begun.with_name("run.json").is_file() and not order.recipe.force:
-        start, now = disk.read_json(begun), names.results(order.recipe)
-        if start["recipe"] != now or start["source"] != provenance.sources(order.file):
-            raise Refusal(
-                f"{order.run}: is an unfinished run of other flags or sources; --force starts over, --name is another"
-            )
-        found.append(order.run)
+def _parts(order: Order) -> dict[str, Path]:
+    """The runs that must lie there, by name: what was trained of this one so far, here or there, and what its flags
+    name. Refuses: an unfinished run that was started otherwise."""
+    found = {name: places.runs() / name for name in recipe.runs(order.recipe).values()}
+    begun = bring.unfinished(order.run)
+    if (begun / "start.json").is_file():
+        start, now = disk.read_json(begun / "start.json"), names.results(order.recipe)
+        if start["recipe"] == now and start["source"] == provenance.sources(order.file):
+            found[order.run] = begun
+        elif not order.recipe.force:
+            advice = "--force starts over, --name is another"
+            raise Refusal(f"{order.run}: is an unfinished run of other flags or sources; {advice}")
     return found
 
 
 def _push(session: Session, pushed: Pushed) -> Pushed:
-    """Pushed once: an earlier push whose answer was lost is looked for first."""
-    if session.status(pushed.slug):
-        return replace(pushed, version=1)
+    """Pushed once: a push whose answer is lost is looked for."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             version = session.push(pushed.slug, pushed.script, pushed.datasets, Path(folder))
@@ -134,9 +158,7 @@ def _push(session: Session, pushed: Pushed) -> Pushed:
             if not session.status(pushed.slug):
                 raise Refusal("Kaggle did not answer the push, and shows none; the same command tries again") from None
             version = 1
-    print(
-        f"pushed {session.user}/{pushed.slug}, version {version}: https://www.kaggle.com/code/{session.user}/{pushed.slug}"
-    )
+    print(f"pushed, version {version}: https://www.kaggle.com/code/{session.user}/{pushed.slug}")
     return replace(pushed, version=version)
 
 
@@ -155,6 +177,10 @@ def wait(session: Session, pushed: Pushed) -> tuple[str, str]:
         if status in ENDS:
             print(end="\n" if shown else "", file=sys.stderr)
             return status, message
+        if status == "not there" and seconds > GONE_AFTER:
+            raise Refusal(
+                f"{pushed.slug}: is not on Kaggle; to give it up: python -m core.kaggle forget {pushed.command}"
+            )
         if seconds > LONGEST:
             raise Refusal(
                 f"{pushed.slug}: is still {status.lower()} after {seconds / 3600:.1f} hours; the same command waits on"

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from core import disk, places
+from core import disk, places, recipe
+from core.data import competition
 from core.kaggle import pack, upload
 from core.kaggle.bring import Verdict
-from core.kaggle.pack import Order
+from core.kaggle.order import Order
 from core.refusal import Refusal
 
 #: What the sandbox makes for itself.
@@ -25,19 +26,24 @@ OWN = {"proc", "dev", "tmp", "kaggle", "sys", "lost+found"}
 def rehearse(order: Order, root: Path, bubblewrap: bool = True) -> tuple[Verdict, Path]:
     """Pack this run and train it over the photographs in `root`: the verdict, and the folder, below RUNS/.kaggle/try,
     where run.tar and verdict.json are. Refuses: what pack refuses."""
-    script, _ = pack.script(order, "rehearsal")
+    competition.load(root)
     home = places.runs() / ".kaggle" / "try" / order.run.replace("/", "-")
     shutil.rmtree(home, ignore_errors=True)
     attached, left = home / "kaggle/input/datasets/me", home / "kaggle/working"
     for folder in (attached / "data", attached / "weights", left, home / "kaggle/src", home / "tmp"):
         folder.mkdir(parents=True)
+    part = ""
+    if reused := {name: places.runs() / name for name in recipe.runs(order.recipe).values()}:
+        (attached / "part").mkdir()
+        part = upload.put_part(attached / "part", reused)
+    script, _ = pack.script(order, "rehearsal", part)
     (home / "kaggle/src/script.py").write_text(script, encoding="utf-8")
     disk.write_json(attached / "data/fingerprint.json", {"fingerprint": "rehearsal"})
     for part in ("train", "eval"):
         (attached / "data" / part).symlink_to((root / part).resolve())
     if order.tags:
         upload.put_weights(attached / "weights", order.tags)
-    words = _sandboxed(home) if bubblewrap and shutil.which("bwrap") else None
+    words = _sandboxed(home) if bubblewrap and _has_bubblewrap() else None
     if words is None:
         print(
             "bubblewrap is not used: that there is no network and the input is read-only is not checked",
@@ -52,6 +58,14 @@ def rehearse(order: Order, root: Path, bubblewrap: bool = True) -> tuple[Verdict
             f"the script ended with code {done.returncode} and left {sorted(os.listdir(left))}; that is a fault"
         )
     return json.loads((left / "verdict.json").read_text(encoding="utf-8")), left
+
+
+def _has_bubblewrap() -> bool:
+    """Whether it is installed, and allowed to make a sandbox here."""
+    try:
+        return not subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], capture_output=True).returncode
+    except OSError:
+        return False
 
 
 def _sandboxed(home: Path) -> list[str]:

@@ -52,7 +52,10 @@ def main(told: dict, payload: str) -> None:
         verdict |= {"state": "refused", "why": str(error)}
     except BaseException as error:  # whatever it is, what was trained so far is to be brought back
         verdict["why"] = f"{type(error).__name__}: {error}"
-    verdict |= leave(told)
+    try:
+        leave(told, verdict)
+    except Exception as error:  # a full disk, for instance
+        verdict["why"] += f" ({type(error).__name__} while it was packed: {error})"
     verdict |= {"seconds": round(time.time() - began), "versions": versions(), "log": list(log)}
     (WORKING / "verdict.json").write_text(json.dumps(verdict, indent=1), encoding="utf-8")
     print("MASK18 " + json.dumps(verdict), flush=True)
@@ -96,12 +99,13 @@ def unpack(payload: str, code: str) -> None:
 
 
 def find(marker: str, command: str) -> Path:
-    """The one folder among what is attached that holds `marker`; `command` attaches it."""
-    found = {path.parent for mount in MOUNTS for path in INPUT.glob(f"{mount}/{marker}")}
-    if len(found) != 1:
+    """The folder among what is attached that holds `marker`, or one of several that say the same; `command` attaches
+    it."""
+    found = {path.resolve().parent for mount in MOUNTS for path in INPUT.glob(f"{mount}/{marker}")}
+    if len({(folder / marker).read_bytes() for folder in found}) != 1:
         names = f" ({', '.join(sorted(map(str, found)))})" if found else ""
         raise Missing(f"{len(found)} attached datasets hold {marker}{names}, and there must be one; run {command}")
-    return found.pop()
+    return min(found)
 
 
 def lay_out_weights(folder: Path, tags: list) -> None:
@@ -162,24 +166,20 @@ def train(words: list, commit: str, log: deque) -> int:
     return child.returncode
 
 
-def leave(told: dict) -> dict:
-    """Put what the run has so far into run.tar, and tell of it; {} if there is nothing."""
+def leave(told: dict, verdict: dict) -> None:
+    """Put what the run has so far into run.tar, and tell of it in the verdict."""
     folder, tar = RUNS / told["kernel"] / told["name"], WORKING / "run.tar"
     if not folder.is_dir():
-        return {}
+        return
     with tarfile.open(tar, "w") as packed:
         packed.add(folder, f"{told['kernel']}/{told['name']}")
-    lines = [line for path in folder.glob("folds/*/log.jsonl") for line in path.read_text().splitlines()]
-    speeds = [json.loads(line)["images_per_second"] for line in lines]
+    verdict |= {"tar": digest(tar), "bytes": tar.stat().st_size}
+    lines = [line for path in folder.glob("folds/*/log.jsonl") for line in path.read_text().splitlines(keepends=True)]
+    speeds = [json.loads(line)["images_per_second"] for line in lines if line.endswith("\n")]  # else a kill cut it
+    verdict |= {"epochs": len(speeds), "images_per_second": statistics.median(speeds) if speeds else None}
     finished = folder / "run.json"
-    precision = json.loads(finished.read_text())["machine"]["precision"] if finished.is_file() else ""
+    verdict["precision"] = json.loads(finished.read_text())["machine"]["precision"] if finished.is_file() else ""
     shutil.rmtree(RUNS)
-    return {
-        "tar": digest(tar),
-        "bytes": tar.stat().st_size,
-        "images_per_second": statistics.median(speeds) if speeds else None,
-        "precision": precision,
-    }
 
 
 def versions() -> dict:

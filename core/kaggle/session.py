@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,14 +46,16 @@ class Session:
     def hours_left(self) -> float | None:
         """Of this week's GPU hours; None if Kaggle does not say."""
         quota = self._ask(self.api.quota_view).gpu_quota
-        return (quota.total_time_allowed - quota.time_used).total_seconds() / 3600 if quota else None
+        if not quota or quota.total_time_allowed is None:
+            return None
+        return (quota.total_time_allowed - (quota.time_used or timedelta())).total_seconds() / 3600
 
     def push(self, slug: str, script: str, datasets: list[str], folder: Path) -> int:
         """Send and start a script, written to `folder` with what describes it; the version's number.
 
         Raises:
             Lost: it may have arrived.
-            Refusal: what Kaggle says against it; nothing was started."""
+            Refusal: what Kaggle says against it; nothing of use was started."""
         about = {
             "id": f"{self.user}/{slug}",
             "title": slug,
@@ -71,9 +74,9 @@ class Session:
         invalid = [*answer.invalid_dataset_sources, *answer.invalid_kernel_sources]
         invalid += [*answer.invalid_model_sources, *answer.invalid_competition_sources]
         if invalid:
-            raise Refusal(
-                f"Kaggle does not know {', '.join(invalid)}; run make kaggle-data and make kaggle-weights again"
-            )
+            began = "; the session that it started without them ends by itself" if answer.version_number else ""
+            advice = "run make kaggle-data and make kaggle-weights again"
+            raise Refusal(f"Kaggle does not know {', '.join(invalid)}; {advice}{began}")
         if answer.error or not answer.version_number:
             raise Refusal(f"Kaggle refused the push: {first_line(ValueError(answer.error or 'no version was made'))}")
         return answer.version_number
@@ -88,7 +91,8 @@ class Session:
         """Fetch run.tar and verdict.json, if they are there, to `folder`; the log's text."""
         name, pattern = f"{self.user}/{slug}/{version}", r"^(run\.tar|verdict\.json)$"
         # asked again as a whole: the addresses of files expire
-        self._ask(lambda: self.api.kernels_output(name, str(folder), pattern, force=True), again=(403, 404))
+        fetch = lambda: self.api.kernels_output(name, str(folder), pattern, force=True)  # noqa: E731
+        self._ask(fetch, or_none=True, again=(403,))
         log = folder / f"{slug}.log"
         text = log.read_text(encoding="utf-8") if log.is_file() else "[]"
         with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -119,7 +123,7 @@ class Session:
                     return request()
             except self.errors.HTTPError as error:
                 code = error.response.status_code if error.response is not None else 0
-                if or_none and code in (403, 404):
+                if or_none and code in (403, 404) and code not in again:
                     return None
                 if once and code >= 500:
                     raise Lost from None
@@ -131,9 +135,16 @@ class Session:
                 if not left:
                     raise Refusal(f"Kaggle does not answer ({first_line(error)}); the same command goes on") from None
             except ValueError as error:  # what the client itself says against a request
-                if or_none and "Cannot access" in str(error):
+                code = getattr(getattr(error.__context__, "response", None), "status_code", 0)
+                if code == 401:
+                    raise _refused(code, error) from None
+                if or_none and code == 403:
                     return None
                 raise Refusal(f"Kaggle's client: {first_line(error)}") from None
+            except (KeyError, TypeError, AttributeError) as error:  # an answer that the client does not understand
+                if once:
+                    raise Lost from None
+                raise Refusal(f"Kaggle's client does not understand an answer ({error!r}); try again later") from None
             time.sleep(pause)
             pause *= 2
         raise AssertionError

@@ -122,23 +122,32 @@ def _lite0(tag: str) -> Path:
     return path
 
 
-def part(session: Session, runs: list[str]) -> tuple[str, str]:
-    """Send these runs, finished or not, as one text; its dataset's name, and the sha256 of the tar in it."""
+def part(session: Session, runs: dict[str, Path]) -> tuple[str, str]:
+    """Send these runs, finished or not; their dataset's name, and the sha256 of the tar in it."""
     with tempfile.TemporaryDirectory() as scratch:
-        tar = Path(scratch) / "part.tar"
-        with tarfile.open(tar, "w") as packed:
-            for name in runs:
-                packed.add(places.runs() / name, name)
-        digest = disk.digest(tar)
+        digest = put_part(Path(scratch), runs)
+        slug = f"mask18-part-{digest[:8]}"
 
         def fill(folder: Path) -> None:
-            with open(tar, "rb") as file, open(folder / "part.txt", "wb") as text:
-                base64.encode(file, text)
-            disk.write_json(folder / "part.json", {"sha256": digest, "runs": runs})
+            for name in ("part.txt", "part.json"):
+                (folder / name).symlink_to(Path(scratch) / name)
 
-        slug = f"mask18-part-{digest[:8]}"
         _send(session, slug, fill)
-        return slug, digest
+    return slug, digest
+
+
+def put_part(folder: Path, runs: dict[str, Path]) -> str:
+    """A tar of these folders by name, written to `folder` as text; the tar's sha256."""
+    tar = folder / "part.tar"
+    with tarfile.open(tar, "w") as packed:
+        for name, run in runs.items():
+            packed.add(run, name)
+    with open(tar, "rb") as file, open(folder / "part.txt", "wb") as text:
+        base64.encode(file, text)
+    digest = disk.digest(tar)
+    tar.unlink()
+    disk.write_json(folder / "part.json", {"sha256": digest, "runs": list(runs)})
+    return digest
 
 
 def _send(session: Session, slug: str, fill: Callable[[Path], None]) -> None:

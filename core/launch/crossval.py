@@ -13,7 +13,7 @@ from core import places, score
 from core.launch import cluster, jobs, preflight
 from core.launch.display import Display
 from core.recipe import Shared, build, values
-from core.refusal import Refusal
+from core.refusal import Interrupted, Refusal
 from core.runs import foldrun, names, writer
 from core.runs.writer import RunWriter
 from core.training import device, fold, kernel, ranks
@@ -48,14 +48,18 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, until: float, shown_by_pa
         machine = device.machine(recipe.device, recipe.precision, recipe.cluster, recipe.jobs)
         for note in (*table.notes, *filter(None, [device.unused_gpu()])):
             print(note, file=sys.stderr)
-        preflight.check_net(kernel.load(path), recipe, table.test.opened_store.size, run.folder)
+        room = preflight.check_net(kernel.load(path), recipe, table.test.opened_store.size, run.folder)
         run.begin(table)
-        print(f"training on {machine['device']} in {machine['precision']}", file=sys.stderr)
+        how = f"{machine['device']} in {machine['precision']}"
+        print(f"training on {how}, with up to {room / 1e9:.1f} GB of weights and checkpoints", file=sys.stderr)
+        before = _epochs(run)
         try:
             _train_folds(run, recipe, until, shown_by_parent)
-        except Refusal:
+        except Refusal as refusal:
             if not run.has_progress():
                 run.discard()
+            if isinstance(refusal, Interrupted) and _epochs(run) == before:
+                raise Refusal(f"--hours {recipe.hours:g}: no epoch fits into them; give more") from None
             raise
         except KeyboardInterrupt:
             print("\nthe same command resumes from the last epoch", file=sys.stderr)
@@ -65,6 +69,11 @@ def _lead(path: Path, name: str, recipe: KernelRecipe, until: float, shown_by_pa
         manifest = run.end(machine)
     print(f"out of fold  {score.line(manifest['scores'])}")
     print(f"wrote {places.runs() / path.parent.name / name}")
+
+
+def _epochs(run: RunWriter) -> int:
+    """How many its folds have trained so far."""
+    return sum(len(foldrun.read_log(run.fold_folder(number))) for number in run.table.folds)
 
 
 def _report(run_dir: Path, root: Path) -> None:

@@ -119,15 +119,21 @@ def _on(job: Job, gpu: str) -> Job:
 
 
 def wait_for(results: Generator[JobResult]) -> None:
-    """Wait for all of them; a line that several print to stderr is printed once.
+    """Wait for all of them, also when some stop as they were told to; a line that several print is printed once.
     Refuses what one of them refused, once the others have been ended."""
     printed: set[str] = set()
+    stopped = None
     with contextlib.closing(results):
         for result in results:
-            for line in check(result).stderr.splitlines():
-                if line not in printed:
-                    print(line, file=sys.stderr)
-                printed.add(line)
+            try:
+                lines = check(result).stderr.splitlines()
+            except Interrupted as interrupted:
+                stopped, lines = interrupted, []
+            for line in (line for line in dict.fromkeys(lines) if line not in printed):
+                print(line, file=sys.stderr)
+            printed.update(lines)
+    if stopped:
+        raise stopped
 
 
 def run_job(number: int, job: Job, wanted: Callable[[], bool] | None = None) -> JobResult:

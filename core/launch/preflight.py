@@ -29,8 +29,8 @@ def check_machines(recipe: KernelRecipe) -> None:
         cluster.reach(recipe.cluster, recipe.jobs)
 
 
-def check_net(kernel: Kernel, recipe: KernelRecipe, size: tuple[int, int], run_dir: Path) -> None:
-    """Build the net and show it images of this size; see that there is room for what training writes.
+def check_net(kernel: Kernel, recipe: KernelRecipe, size: tuple[int, int], run_dir: Path) -> int:
+    """Build the net and show it images of this size; the bytes that training will write at most.
     Refuses: a backbone that cannot see images of this size, or too little disk."""
     net = kernel.Net(recipe)
     try:
@@ -38,4 +38,4 @@ def check_net(kernel: Kernel, recipe: KernelRecipe, size: tuple[int, int], run_d
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         images = f"{size[0]}x{size[1]} pixels in batches of {recipe.batch}"
         raise Refusal(f"--backbone {recipe.backbone}: cannot see {images} ({first_line(error)})") from None
-    checkpoint.require_room(run_dir, net, recipe.folds, recipe.jobs)
+    return checkpoint.require_room(run_dir, net, recipe.folds, recipe.jobs)

@@ -1,6 +1,7 @@
 """A recipe's name and the way back: `effb0-lr0.0001-seed1` is the backbone and the flags off their defaults."""
 
 import ast
+import os
 import re
 from dataclasses import fields
 from decimal import Decimal
@@ -9,6 +10,7 @@ from core import disk, places
 from core.flags import TAGS, PerTask, Value, flag_name
 from core.labels import TASKS
 from core.recipe import ELSEWHERE, MACHINE, Shared, Values, values
+from core.refusal import Refusal
 
 LONGEST, LONGEST_NAME = 24, 120
 
@@ -31,6 +33,14 @@ def run_name(recipe: Shared) -> str:
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 20]}-{disk.text_digest(name)[:8]}"
     return (recipe.name or name) + ("-smoke" if recipe.smoke else "")
+
+
+def require_plain(name: str) -> None:
+    """Refuses a name that no folder can have, or that would be hidden."""
+    plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
+    if not plain or len(os.fsencode(name)) > LONGEST_NAME:
+        form = f"a plain name without {os.sep} or a leading dot, at most {LONGEST_NAME} bytes"
+        raise Refusal(f"--name {name}: must be {form}")
 
 
 def _differing(name: str, value: Value, default: Value) -> list[str]:

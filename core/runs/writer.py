@@ -125,10 +125,7 @@ def open_run(file: Path, name: str, recipe: Shared) -> Iterator[RunWriter]:
     Refuses: a finished run of this name (unless forced), or another process at work on it."""
     final = places.runs() / file.parent.name / name
     shown = f"{file.parent.name}/{name}"
-    plain = name.isprintable() and name == name.strip() and os.sep not in name and not name.startswith(".")
-    if not plain or len(os.fsencode(name)) > names.LONGEST_NAME:
-        form = f"a plain name without {os.sep} or a leading dot, at most {names.LONGEST_NAME} bytes"
-        raise Refusal(f"--name {name}: must be {form}")
+    names.require_plain(name)
     with disk.lock(final.with_name(f".{name}.lock"), f"the run {shown}"):
         _finish_swap(final)
         finished = (final / "run.json").is_file()

@@ -122,8 +122,9 @@ def save_weights(folder: Path, net: nn.Module) -> None:
     disk.write(folder / "model.safetensors", lambda temporary: temporary.write_bytes(data))
 
 
-def require_room(run_dir: Path, net: nn.Module, folds: int, jobs: int) -> None:
-    """Refuse a run that the disk cannot hold: a model per fold; per job two checkpoints with Adam's state and an
-    average."""
+def require_room(run_dir: Path, net: nn.Module, folds: int, jobs: int) -> int:
+    """The bytes that a run takes at most: a model per fold; per job two checkpoints with Adam's state and an average.
+    Refuses one that the disk cannot hold."""
     model = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
-    disk.require_room(run_dir, model * (folds + 8 * jobs), "training")
+    disk.require_room(run_dir, needed := model * (folds + 8 * jobs), "training")
+    return needed

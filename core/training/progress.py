@@ -6,6 +6,7 @@ A fold that is shown by the process that started it leaves bar and lines to that
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from core.runs.foldrun import Epoch, FoldRun, HeldOut
@@ -14,6 +15,9 @@ from core.training.phase import Phase
 
 #: What TensorBoard shows of an epoch.
 CURVES = ("loss", "lr", *HeldOut.__annotations__, "images_per_second")
+
+#: Seconds of training after which it is told how long all of it will take.
+AFTER = 10.0
 
 
 class Progress:
@@ -28,6 +32,8 @@ class Progress:
         self.total = sum(phase.images * phase.epochs for phase in plan)
         self.left = self.total - sum(plan[number].images for number, _ in passed)
         self.run, self.seconds, self.trained = run, 0.0, 0
+        self.first: list[tuple[float, int]] = []
+        self.estimated = False
         self.curves = Curves(run.board, run.keep_log([(plan[number].name, epoch) for number, epoch in passed]))
         self.name, done = f"fold {run.fold + 1}/{run.folds}", self.total - self.left
         self.bar = (
@@ -45,6 +51,23 @@ class Progress:
 
     def images(self, number: int) -> None:
         self.bar.update(number)
+        self._estimate(number)
+
+    def _estimate(self, number: int) -> None:
+        """How long it will take, once, from what is trained in `AFTER` seconds; the first batch, which waits for all
+        to start, is left out. An epoch that is over by then tells itself."""
+        if self.estimated or self.trained:
+            return
+        self.first.append((time.monotonic(), number))
+        seconds = self.first[-1][0] - self.first[0][0]
+        if seconds < AFTER:
+            return
+        images = sum(number for _, number in self.first[1:])
+        left = (self.left + self.run.after * self.total) * seconds / images / 60
+        self.bar.write(
+            f"{self.name}  about {left:.0f} min in all, as the first {images} images go ({images / seconds:.0f} img/s)"
+        )
+        self.estimated = True
 
     def epoch(self, phase: Phase, row: Epoch) -> None:
         self.run.log(row)

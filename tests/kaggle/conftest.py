@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core import places
-from core.kaggle import pack, push, rehearsal, session, upload
+from core.kaggle import order as orders
+from core.kaggle import push, rehearsal, session, upload
 from tests.conftest import tiny
 from tests.kaggle.fake import Kaggle
 
@@ -15,7 +16,7 @@ FLAGS = [word for word in tiny(Path("."))[2:] if word not in ("--device", "cpu")
 
 
 def order(*flags, kernel="v5_multitask"):
-    return pack.order(kernel, [*FLAGS, "--name", "there", *flags])
+    return orders.order(kernel, [*FLAGS, "--name", "there", *flags])
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,7 @@ def kaggle(home, data_dir, monkeypatch):
         (push, "POLL", 0.01),
         (push, "LONGEST", 3.0),
         (push, "SHOWN_AFTER", 0.01),
+        (push, "GONE_AFTER", 1.0),
         (upload, "POLL", 0.01),
     ):
         monkeypatch.setattr(module, name, value)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from core import disk, places
+from core.kaggle import order as orders
 from core.kaggle import pack, rehearsal
 from core.refusal import Refusal
 from tests.conftest import KERNELS, PROJECT
@@ -45,7 +46,12 @@ def test_another_attempt_or_another_seed_is_another_push():
     [
         (["--cluster", "tcp://a:1"], "--cluster tcp://a:1: can't be had on Kaggle: a session is one machine"),
         (["--device", "cpu"], "--device cpu: can't be had"),
-        (["--jobs", "2"], "--jobs 2: can't be had"),
+        (["--jobs", "1"], "--jobs 1: can't be had"),
+        (["--hours", "24"], "--hours 24: a session ends after 12; give 11.3 at most"),
+        (["--name", "a/b"], "--name a/b: must be a plain name"),
+        (["--backbone", "nope"], "--backbone nope: is none of effb0"),
+        (["--backbone", "resnet18"], "name its weights too, as timm does: --backbone resnet18.a1_in1k"),
+        (["--precision", "bfloat16"], "--precision bfloat16: Kaggle's GPUs have none"),
         (["--extra", "more"], "--extra more: can't be had on Kaggle: that folder is here"),
         (["--weights", "x.pth"], "a file of weights is not packed"),
         (["--lr", "0"], "--lr 0.0: must be above 0"),
@@ -53,10 +59,10 @@ def test_another_attempt_or_another_seed_is_another_push():
 )
 def test_flags_that_mean_nothing_there_are_refused(flags, says):
     with pytest.raises(Refusal) as refused:
-        pack.order("v5_multitask", flags)
+        orders.order("v5_multitask", flags)
     assert says in str(refused.value)
     with pytest.raises(Refusal, match="did you mean v5_multitask"):
-        pack.order("v5_multitasks", flags)
+        orders.order("v5_multitasks", flags)
 
 
 def test_files_that_flags_name_are_packed(tmp_path):
@@ -75,9 +81,9 @@ def test_files_that_flags_name_are_packed(tmp_path):
 
 
 def test_force_and_hours_are_not_sent():
-    asked = order("--force", "--hours", "3", "--lr=1e-3")
+    asked = order("--force", "True", "--hours", "3", "--lr=1e-3", "--smoke")
     assert asked.hours == 3
-    assert asked.flags == [*order().flags, "--lr=1e-3"]
+    assert asked.flags == [*order().flags, "--lr=1e-3", "--smoke"]
 
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
@@ -129,7 +135,7 @@ class Session:
 EPOCH = """
 folder = pathlib.Path(os.environ["RUNS"]) / "k/n/folds/0"
 folder.mkdir(parents=True)
-(folder / "log.jsonl").write_text(json.dumps({"images_per_second": 50.0}) + "\\n")
+(folder / "log.jsonl").write_text(json.dumps({"images_per_second": 50.0}) + '\\n{"cut')
 print("an epoch")
 """
 
@@ -167,7 +173,7 @@ def lacks_data(session):
 
 
 def has_two(session):
-    session.attach("other", "fingerprint.json", {"fingerprint": "f"}, "kaggle/input")
+    session.attach("other", "fingerprint.json", {"fingerprint": "g"}, "kaggle/input")
 
 
 def has_other_photographs(session):

@@ -15,6 +15,7 @@ import pytest
 
 from core import disk, places
 from core.kaggle import bring, pack, push, session, upload
+from core.kaggle import order as orders
 from core.refusal import Interrupted, Refusal
 from core.runs import reader
 from ensembles.voting import run, soft
@@ -76,7 +77,7 @@ def test_photographs_and_weights_are_sent_once(kaggle, sent, data_dir):
     with pytest.raises(
         Refusal, match=r"no weights of efficientnet_b0\.ra_in1k are on Kaggle; make kaggle-weights TAGS="
     ):
-        push.run(asked, pack.order("v5_multitask", ["--backbone", "effb0"]))
+        push.run(asked, orders.order("v5_multitask", ["--backbone", "effb0"]))
 
 
 def tar(*members):
@@ -100,6 +101,16 @@ def holds(data):
     return change, {"tar": digest, "bytes": len(data)}
 
 
+def without_run_json(whole):
+    """The tar of a run that is not finished."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as packed, tarfile.open(fileobj=data, mode="w") as shortened:
+        for each in packed:
+            if not each.name.endswith("run.json"):
+                shortened.addfile(each, packed.extractfile(each))
+    return data.getvalue()
+
+
 ONE = "v5_multitask/there"
 
 
@@ -111,8 +122,8 @@ ONE = "v5_multitask/there"
         (lambda k: k.instead.update(SaveKernel=[(400, {"code": 400, "message": "The kernel source must be less than 1 megabytes in size."})]), {}, "Kaggle said 400: The kernel source must be less"),
         (lambda k: k.instead.update(SaveKernel=[(401, {"code": 401, "message": "Unauthenticated"})]), {}, "does not accept the key"),
         (lambda k: k.statuses.__setitem__(slice(None), ["QUEUED"]), {}, "is still queued after"),
-        (lambda k: k.statuses.__setitem__(slice(None), ["ERROR"]), {"state": "failed", "why": "MemoryError"}, "failed there: MemoryError"),
-        (lambda k: None, {"state": "refused", "why": "--lr 0: must be above 0"}, "refused there: --lr 0: must be above 0"),
+        (lambda k: k.statuses.__setitem__(slice(None), ["ERROR"]), {"state": "failed", "why": "MemoryError", "epochs": 0}, "failed there: MemoryError"),
+        (lambda k: None, {"state": "refused", "why": "--lr 0: must be above 0", "epochs": 0}, "refused there: --lr 0: must be above 0"),
         (lambda k: (k.files.update({"verdict.json": b"{"}), setattr(k, "session_log", json.dumps([{"data": "one\ntwo\n"}]))), {}, "ended as COMPLETE without a verdict; its log ends: one | two"),
         (lambda k: None, {"push": "0" * 64}, "left the verdict of another push"),
         (lambda k: k.files.update({"run.tar": b"cut"}), {}, r"is not what the session left \(3 of"),
@@ -181,13 +192,7 @@ def test_killed_while_it_waits_and_typed_again_pushes_once(kaggle, sent, ends, c
 
 def test_a_run_that_ran_out_of_hours_goes_on_in_another_session(kaggle, sent, ends, train, rehearsed):
     """The unfinished run lies here, and goes there again as the part that the next script asks for."""
-    with tarfile.open(fileobj=io.BytesIO(rehearsed["run.tar"])) as packed:
-        members = [(each, packed.extractfile(each)) for each in packed if not each.name.endswith("run.json")]
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w") as shortened:
-            for each, content in members:
-                shortened.addfile(each, content)
-    change, verdict = holds(data.getvalue())
+    change, verdict = holds(without_run_json(rehearsed["run.tar"]))
     change(kaggle)
     ends(state="interrupted", **verdict)
     with pytest.raises(Interrupted, match="the same command trains the rest"):
@@ -202,12 +207,58 @@ def test_a_run_that_ran_out_of_hours_goes_on_in_another_session(kaggle, sent, en
     assert reader.load("v5_multitask/there")
 
 
-def test_other_photographs_than_were_sent_are_not_brought(kaggle, sent, ends):
-    ends()
-    disk.write_json(upload.state("data"), {**sent, "labels": "others"})
-    with pytest.raises(Refusal, match="was trained on other labels than"):
+def test_what_a_failed_session_trained_is_kept_and_goes_on(kaggle, sent, ends, rehearsed):
+    change, verdict = holds(without_run_json(rehearsed["run.tar"]))
+    change(kaggle)
+    ends(state="failed", why="ended by signal 9: is its memory full?", **verdict)
+    with pytest.raises(Refusal, match=r"is its memory full.*the same command goes on from there"):
         push.run(session.Session(), order())
-    assert runs() == []
+    assert runs() == ["v5_multitask/there"]
+    kaggle.files = {}
+    ends()
+    push.run(session.Session(), order())
+    assert kaggle.told["part"]
+
+
+def test_a_finished_run_stays_until_one_that_is_forced_is_finished(kaggle, sent, ends, rehearsed):
+    ends()
+    push.run(session.Session(), order())
+    change, verdict = holds(without_run_json(rehearsed["run.tar"]))
+    kaggle.files = {}
+    change(kaggle)
+    ends(state="interrupted", **verdict)
+    with pytest.raises(Interrupted):
+        push.run(session.Session(), order("--force"))
+    assert reader.load(ONE)
+    assert runs() == ["v5_multitask/.there.new", ONE]
+    kaggle.files = {}
+    ends()
+    push.run(session.Session(), order("--force"))
+    assert kaggle.told["part"]
+    assert runs() == [ONE]
+
+
+def test_a_refused_push_is_forgotten_and_one_under_way_says_that_the_code_is_another(
+    kaggle, sent, ends, monkeypatch, capsys
+):
+    ends()
+    kaggle.instead["SaveKernel"] = [(200, {"error": "Maximum batch GPU session count of 2 reached."})]
+    with pytest.raises(Refusal, match="Maximum batch"):
+        push.run(session.Session(), order("--seed", "3"))
+    kaggle.statuses = ["RUNNING"]
+    with pytest.raises(Refusal, match="is still running"):
+        push.run(session.Session(), order())
+    monkeypatch.setattr(pack, "digest", lambda _: "another")
+    kaggle.statuses = ["COMPLETE"]
+    push.run(session.Session(), order())
+    assert "the code here was changed since the push" in capsys.readouterr().err
+
+
+def test_outputs_that_are_listed_late_are_waited_for(kaggle, sent, ends):
+    ends()
+    kaggle.instead["ListKernelSessionOutput"] = [(200, {"files": [], "log": "", "nextPageToken": ""})] * 2
+    push.run(session.Session(), order())
+    assert len(kaggle.pushes) == 1
 
 
 @pytest.mark.parametrize("lacking", ["key", "client"])
@@ -224,7 +275,7 @@ def test_without_a_key_or_the_client_it_is_said_what_to_do(kaggle, sent, monkeyp
 
 
 def test_pushed_is_read_back_as_it_was_written(tmp_path):
-    one = bring.Pushed("slug", {"kernel": "k", "name": "n"}, "text", ["data"], "today", 3)
+    one = bring.Pushed("slug", {"kernel": "k", "name": "n"}, "text", ["data"], "folder", "today", 3)
     disk.write_json(tmp_path / "x.json", one.__dict__)
     assert push.remembered(tmp_path / "x.json") == one
 

@@ -182,7 +182,7 @@ def test_a_run_stops_at_its_last_epoch_that_fits_into_its_hours(train, monkeypat
         patch.setattr(foldrun, "WHOLE_EPOCH", 1e9)  # so that no second epoch fits
         with pytest.raises(Interrupted, match="--hours are over; the same command resumes"):
             train(V5, "--epochs", "2", "--hours", "1", name="short")
-    with pytest.raises(Interrupted, match="--hours are over"):
+    with pytest.raises(Refusal, match=r"--hours 1e-06: no epoch fits into them; give more"):
         train(V5, "--epochs", "2", "--hours", "1e-6", "--jobs", "2", name="short")
     logs = map(foldrun.read_log, (places.runs() / "v5_multitask/short/folds").iterdir())
     assert [(row["fold"], row["epoch"]) for log in logs for row in log] == [(0, 0)]
