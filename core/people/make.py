@@ -43,9 +43,15 @@ class Options:
 
 def draw_competition(options: Options) -> None:
     """Draw all people and write the folder `options.out` whole or not at all; print how many there are.
-    Refuses: `options.out` exists and is not an empty folder, or `options.photos` is no folder, lacks photographs, or
-    holds one that cannot be decoded."""
+    Refuses: `options.out` exists and is not an empty folder, or is being made by another process, or `options.photos`
+    is no folder, lacks photographs, or holds one that cannot be decoded."""
     out = Path(options.out).resolve()
+    with disk.lock(out.with_name(f".{out.name}.lock"), f"--out {out}"):
+        _draw(options, out)
+    print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
+
+
+def _draw(options: Options, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"--out {out}: exists and is not an empty folder; remove it or name another")
     total, rng = options.people + options.eval_people, np.random.default_rng([options.seed, 0])
@@ -61,7 +67,6 @@ def draw_competition(options: Options) -> None:
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    print(f"{options.people} people to train on, {options.eval_people} to test on -> {out}")
 
 
 def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> None:

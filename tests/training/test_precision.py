@@ -9,7 +9,7 @@ import torch
 from core.nets import backbones, optim
 from core.refusal import Refusal
 from core.runs import foldrun, names
-from core.training import checkpoint, device, loop, step
+from core.training import checkpoint, device, loop, progress, step
 from core.training.checkpoint import Learner
 from core.training.kernel import load
 from core.training.progress import Progress
@@ -200,3 +200,16 @@ def test_16_bit_are_those_that_the_gpu_computes_in(capability, asked, found, mon
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert device.dtype(torch.device("cuda"), asked) == found
     assert device.dtype(CPU) == torch.float32
+
+
+def test_after_ten_seconds_it_is_told_how_long_all_will_take(rows, tmp_path, monkeypatch, capsys):
+    _, (phase,) = planned(V5, rows, epochs=2)
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Progress([phase], fold_run(tmp_path / "fold"), []) as shown:
+        for _ in range(8):
+            now[0] += 4
+            shown.images(8)
+    said = capsys.readouterr()
+    minutes = round(2 * phase.images / 2 / 60)  # 8 images in 4 seconds
+    assert (said.out + said.err).count(f"about {minutes} min in all, as the first 24 images go (2 img/s)") == 1
