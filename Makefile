@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test space kaggle-data kaggle-weights kaggle-try kaggle ensemble scored runs study select audit board augmentations bench growth bench-gpu gpu-day sweep compare clean
+.PHONY: help demo test space kaggle-data kaggle-weights kaggle-try kaggle ensemble scored runs study select audit board pictures bench growth bench-gpu gpu-day sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -79,15 +79,16 @@ kaggle: $(VENV)/made  ## train on Kaggle's GPUs and bring the run back: make kag
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)
 
-augmentations: $(VENV)/made  ## draw what each augmentation does to one face: docs/augmentations.jpg
-	test -d data/demo || $(DRAW)
-	$(PY) -m core.reports.gallery augmentations data/demo docs/augmentations.jpg
+pictures: demo  ## draw the pictures of README and docs anew: make demo, and v2, v3 and v4 like it (half an hour on two cores)
+	$(DEMO) -m core.launch.sweep tests/benchmarks/pictures.csv --data data/demo
+	$(PY) tests/benchmarks/pictures.py
 
 bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.inputs
 
 growth: $(VENV)/made  ## time and memory of the input path and the vote from 250 to 27,000 people (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.growth
+
 bench-gpu: $(VENV)/made  ## measure training and predicting on one GPU against the usual loop: make bench-gpu [FLAGS="--batches 16"]
 	$(PY) tests/benchmarks/gpu.py $(FLAGS)
 

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,37 +21,14 @@ import pandas as pd
 from core import disk, labels, places
 from core.refusal import Refusal, first_line
 from core.runs import provenance, reader
-from core.score import Summary
-from ensembles.voting.nodes import Node, TreeNode, print_scores
+from ensembles.voting import submission_json
+from ensembles.voting.nodes import Node, print_scores
+from ensembles.voting.submission_json import LETTERS, Manifest
 
-#: A letter for each class, and one for rows that no fold held out.
-LETTERS = "abcdefghijklmnopqr-"
 #: The classes as a CSV writes them.
 CLASSES = {str(label) for label in range(18)}
 #: Names of other files in the folder of submissions.
 RESERVED = ("leaderboard", "index", "compare")
-
-
-class RunDigests(TypedDict):
-    """The files of a run that voted, and the commit that it was trained at."""
-
-    sha256: dict[str, str]
-    commit: str | None
-
-
-class Manifest(TypedDict):
-    """NAME.json. `oof` has a letter for each training row; `rows` and `labels` are the digests that its runs share."""
-
-    expression: str
-    tree: TreeNode
-    members: dict[str, RunDigests]
-    rows: str
-    labels: str
-    class_counts: list[int]
-    class_order: list[str]
-    oof: str
-    commit: str | None
-    written: str
 
 
 def check_name(name: str) -> str:
@@ -82,9 +59,10 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
         "oof": "".join(LETTERS[label] for label in oof),
         "commit": provenance.commit(),
         "written": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "answers": submission_json.answers_digest(first.test_ids, answers),
     }
     disk.write_text(target, csv_text(first.test_ids, answers))
-    disk.write_json(target.with_suffix(".json"), manifest)
+    disk.write_json(target.with_suffix(".json"), {**manifest, "seal": reader.seal(manifest)})
     kept = first.folder / "where.json"  # git ignores what is written of it: a path is this machine's
     data = disk.read_json(kept)["data"] if kept.is_file() else ""
     disk.write_json(target.with_suffix(".where"), {"run": os.path.abspath(first.folder), "data": data})
@@ -160,38 +138,15 @@ def load(name: str) -> Submission:
     test = frame["ans"].to_numpy().astype(int)
     counts, source = np.bincount(test, minlength=18).tolist(), path.with_suffix(".json")
     if not source.is_file():
-        return Submission(name, _elsewhere(counts), frame["ImageID"].tolist(), test, np.empty(0, int))
+        return Submission(
+            name, submission_json.made_elsewhere(counts), frame["ImageID"].tolist(), test, np.empty(0, int)
+        )
     try:
-        manifest = _read_manifest(source)
+        manifest = submission_json.read(source)
         oof = np.array([LETTERS.index(letter) for letter in manifest["oof"]])
-        if counts != manifest["class_counts"]:
-            raise ValueError("the CSV has other answers than the JSON counts")
+        own = submission_json.answers_digest(frame["ImageID"].tolist(), test)
+        if counts != manifest["class_counts"] or manifest.get("answers", own) != own:
+            raise ValueError("the CSV has other answers than the JSON tells of")
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{path}: does not match its .json ({first_line(error)}); write it again with --force") from None
     return Submission(name, manifest, frame["ImageID"].tolist(), test, np.where(oof == 18, -1, oof))
-
-
-def _elsewhere(counts: list[int]) -> Manifest:
-    """What a JSON would hold of a submission that has none."""
-    tree: TreeNode = {"vote": "made elsewhere", "weight": 1.0, "oof": None, "members": []}
-    texts = dict.fromkeys(("rows", "labels", "oof", "written"), "")
-    rest = {"tree": tree, "members": {}, "class_counts": counts, "class_order": list(labels.CLASSES), "commit": None}
-    return cast(Manifest, {"expression": "made elsewhere", **texts, **rest})
-
-
-def _read_manifest(path: Path) -> Manifest:
-    """The JSON file. Raises ValueError if it is not a submission's."""
-    manifest = disk.read_json(path)
-    if not isinstance(manifest, dict) or not _is_tree(manifest.get("tree")):
-        raise ValueError("the JSON holds no vote")
-    if not all(isinstance(manifest.get(key), str) for key in ("rows", "labels", "oof")):
-        raise ValueError("the JSON lacks rows, labels or oof")
-    return manifest  # type: ignore[return-value]
-
-
-def _is_tree(tree: object) -> bool:
-    if not isinstance(tree, dict) or not TreeNode.__required_keys__ <= set(tree):
-        return False
-    scores, members = tree["oof"], tree["members"]
-    scored = scores is None or (isinstance(scores, dict) and set(scores) >= Summary.__required_keys__)
-    return scored and isinstance(members, list) and all(map(_is_tree, members))

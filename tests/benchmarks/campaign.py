@@ -9,6 +9,7 @@ for each try that was not right, and ends with 1 if there is one. Forty minutes 
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -82,9 +83,10 @@ def refused(done: tuple[int, str, str], says: str = "") -> str:
     code, out, err = done
     if "Traceback" in err or code not in (0, 2):
         return "traceback"
-    if code == 0:
-        return "right" if says and says in out + err else "silent"
-    return "right" if says in err else "silent"
+    lines = err.splitlines()
+    if code == 0:  # what was left out is told
+        lines = [line for line in (out + err).splitlines() if re.search("damaged|not used|left out|not exactly", line)]
+    return "right" if any(says in line for line in lines) else "silent"
 
 
 def killed(process: subprocess.Popen, after: float) -> bool:

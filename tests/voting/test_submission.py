@@ -37,6 +37,24 @@ def test_the_json_holds_the_tree_and_the_digests_of_the_runs(three):
     assert sum(manifest["class_counts"]) == 21
 
 
+def test_answers_that_were_exchanged_and_a_json_that_was_changed_are_noticed(three):
+    path = submission.write("first", soft(*three))
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(lines)]) + "\n")  # another order is the same submission
+    assert len(submission.load("first").ids) == 21
+    answers = [line.split(",") for line in lines]
+    one, other = next((a, b) for a in answers for b in answers if a[1] != b[1])
+    one[1], other[1] = other[1], one[1]
+    path.write_text("\n".join([header, *map(",".join, answers)]) + "\n")
+    with pytest.raises(Refusal, match="the CSV has other answers than the JSON tells of"):
+        submission.load("first")
+    path = submission.write("second", soft(*three))
+    about = path.with_suffix(".json")
+    about.write_text(about.read_text().replace('"weight": 1', '"weight": 2', 1))
+    with pytest.raises(Refusal, match="the JSON is not as it was written"):
+        submission.load("second")
+
+
 def test_rows_that_a_member_did_not_hold_out_are_not_scored(three, capsys):
     random_run("k/hole", 5, hole=True)
     vote = soft(three[0], run("k/hole"))

@@ -1,0 +1,78 @@
+"""Draws the pictures of README and docs anew, from the runs of `make demo` and three more like them.
+
+    python tests/benchmarks/pictures.py            (make pictures)
+
+Needs Chromium for the picture of the comparison page; without it that one stays, and a line says so. Drawn people only.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+
+from core import recipe
+from core.refusal import Refusal
+
+PROJECT = Path(__file__).resolve().parents[2]
+DATA, RUNS, DOCS = PROJECT / "data/demo", PROJECT / "runs/demo", PROJECT / "docs"
+KERNELS = ("v1_single", "v2_fusion", "v3_sequential", "v4_separate", "v5_multitask")
+#: A larger picture makes the page slow to open.
+LARGEST = 300_000
+
+
+def of_runs() -> None:
+    """What a run's report draws: each kernel's confusions; and of v5 the rest."""
+    for kernel in KERNELS:
+        shutil.copyfile(RUNS / kernel / "demo/report/confusion_parts.png", DOCS / f"{kernel}.png")
+    report = RUNS / "v5_multitask/demo/report"
+    for name in ("confusion_18", "accuracy_by_age"):
+        shutil.copyfile(report / f"{name}.png", DOCS / f"{name}.png")
+    smaller(cv2.imread(str(report / "worst_mistakes.png")), DOCS / "worst_mistakes.jpg")
+
+
+def of_people() -> None:
+    """What the gallery draws of the demo's people."""
+    for kind in ("people", "augmentations"):
+        picture = DOCS / f"{kind}.jpg"
+        subprocess.run([sys.executable, "-m", "core.reports.gallery", kind, DATA, picture], cwd=PROJECT, check=True)
+        smaller(cv2.imread(str(picture)), picture)
+
+
+def of_page() -> None:
+    """The top of the comparison page, in a browser of 1280 pixels."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        print("docs/compare.png stays as it was: there is no chromium")
+        return
+    page = PROJECT / "submissions/index.html"
+    words = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,900"]
+    subprocess.run(
+        [browser, *words, f"--screenshot={DOCS / 'compare.png'}", page.as_uri()], check=True, capture_output=True
+    )
+
+
+def smaller(image, path: Path) -> None:
+    """Write it as a JPEG of at most LARGEST bytes, at the best quality that fits."""
+    for quality in range(90, 30, -5):
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(data) <= LARGEST:
+            path.write_bytes(data)
+            return
+
+
+def main() -> None:
+    for kernel in KERNELS:
+        if not (RUNS / kernel / "demo/run.json").is_file():
+            raise Refusal(f"{RUNS / kernel}: the run demo is not there; make pictures trains it")
+    of_runs()
+    of_people()
+    of_page()
+    for path in sorted([*DOCS.glob("*.png"), *DOCS.glob("*.jpg")]):
+        print(f"{path.relative_to(PROJECT)}  {path.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    recipe.parse(recipe.NoFlags)
+    main()
