@@ -37,6 +37,8 @@ class Shared:
     mix_alpha: flags.Positive = 1.0  # the share of the first is drawn from Beta(alpha, alpha)
     ema: flags.Decay = 0.0  # decay of averaged weights, 0.999 for instance; 0: the last weights are used
     fix_labels: flags.Fixes = "known"  # known, none, or a CSV of path,column,value
+    boxes: flags.Boxes = ""  # a CSV of file,left,top,width,height: the crop is each photograph's box (make boxes)
+    box_margin: flags.Margin = 0.2  # share of the box that is added on each side
     extra: str = ""  # another folder of the competition's form, whose people are trained on and never held out
     name: str = ""  # the run's name; empty: made from the flags that differ
     smoke: bool = False  # a tiny run, to see that everything works
@@ -57,12 +59,13 @@ class NoFlags:
 MACHINE = ("device", "workers", "jobs", "cluster", "hours", "force")
 #: Where a run goes and what it reads: known by its place and its digests instead.
 ELSEWHERE = ("data", "name", "smoke")
-#: A field that plays a part only where another has one of these values.
-NEEDS = {
+#: A field that plays a part only where another has one of these values; (): where it has any.
+NEEDS: dict[str, tuple[str, tuple[object, ...]]] = {
     "gamma": ("loss", ("focal",)),
     "lr_decay_step": ("schedule", ("plateau", "step")),
     "mix_alpha": ("mix", ("mixup", "cutmix", "cutmix_vertical")),
     "val_ratio": ("folds", (1,)),
+    "box_margin": ("boxes", ()),
 }
 
 
@@ -90,7 +93,7 @@ def _settle(values: Values, defaults: Values) -> None:
     """Give each value that plays no part its default: one recipe has one name, however it was typed."""
     for name, (other, needed) in NEEDS.items():
         if {name, other} <= set(values):
-            parts = [choice in needed for choice in flags.each(values[other])]
+            parts = [choice in needed if needed else bool(choice) for choice in flags.each(values[other])]
             if isinstance(value := values[name], PerTask):
                 values[name] = PerTask(*(value[at] if part else defaults[name][at] for at, part in enumerate(parts)))
             elif not any(parts):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.images.boxes import Boxes
 from core.refusal import Refusal, first_line
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -18,12 +19,14 @@ EXIF, EXIF_WITHIN = b"Exif\0\0", 1 << 17
 class Framing:
     """What a net sees of a file: the centre crop (height, width) in pixels of the photograph, shrunk by `scale`.
 
-    `whole` keeps the whole frame, shrunk alike, for training rows that are cropped at random.
+    `whole` keeps the whole frame, shrunk alike, for training rows that are cropped at random. With `boxes` the crop is
+    that of the photograph's box, brought to the same size.
     """
 
     crop: tuple[int, int]
     scale: float = 1.0
     whole: bool = False
+    boxes: Boxes | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,10 +46,15 @@ def centre_crop(frame: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, s
 
 def prepare(file: Path, framing: Framing) -> np.ndarray:
     """One file as the store keeps it. Training, held-out, test and any later image go through here alike.
-    Refuses: the file cannot be decoded whole, or is smaller than the crop."""
+    Refuses: the file cannot be decoded whole, is smaller than the crop, or has no box within it."""
     import cv2
 
     image = decode(file)
+    if framing.boxes:
+        crop = image[framing.boxes.crop(file, image.shape[:2], framing.crop)]
+        height, width = framing.size
+        how = cv2.INTER_AREA if crop.shape[0] >= height else cv2.INTER_LINEAR
+        return cv2.resize(crop, (width, height), interpolation=how)
     height, width = framing.crop
     if image.shape[0] < height or image.shape[1] < width:
         shape = f"{image.shape[0]}x{image.shape[1]}"

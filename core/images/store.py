@@ -1,6 +1,7 @@
 """The decoded store: every image of a data set is decoded and cropped once, into one memory-mapped uint8 array."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ def open_store(table: Table, framing: Framing) -> Store:
     files, own = table.files, len(table.train) + len(table.test)
     stats = [os.stat(table.root / file) for file in files]
     key = f"{framing.crop} {framing.scale} {framing.whole}"
+    if framing.boxes:
+        framing.boxes.require(table.root / file for file in files)
+        key += f" {framing.boxes.digest}"
     content = disk.text_digest("\n".join([key, *files]))[:16]
     state = disk.text_digest("\n".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats))[:16]
     path = cache(table.root) / f"pixels-{content}-{state}.npy"
@@ -66,11 +70,12 @@ def open_store(table: Table, framing: Framing) -> Store:
             parts = (digests[:own], digests[own:])
             disk.write_text(images, "\n".join(disk.text_digest("\n".join(part)) for part in parts))
             height, width = framing.size
-            seen = f"{height}x{width}{' in whole frames' if framing.whole else ''}"
+            how = " in whole frames" if framing.whole else f" by {framing.boxes.source.name}" if framing.boxes else ""
+            seen = f"{height}x{width}{how}"
             disk.write_json(
                 path.with_name(f"about-{content}.json"), {"data": str(table.root.resolve()), "framing": seen}
             )
-        os.utime(path)  # used last
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))  # used last
         return Store(_mapped(path), framing.size, *images.read_text(encoding="utf-8").split())
 
 

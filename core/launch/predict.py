@@ -7,7 +7,7 @@ Writes a CSV of file, ans (0..17) and the 18 class probabilities, in the order o
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
-from core import disk, labels, recipe
+from core import disk, flags, labels, recipe
 from core.data import competition
 from core.data.table import Rows
 from core.images import decode
@@ -40,6 +40,7 @@ class Options:
     out: str  # the CSV to write
     tta: Literal["run", "none", "flip"] = "run"  # as the run did; or none, flip: the mean with the mirror image
     device: str = "auto"  # auto, cpu, cuda, cuda:1
+    boxes: flags.Boxes = ""  # of these photographs, where the run was trained with some
 
 
 def predict(name: str, options: Options) -> None:
@@ -78,7 +79,11 @@ def _probs(run: reader.Run, files: list[Path], options: Options) -> Iterator[np.
     module, trained = rebuilt(run)
     where = device.find(options.device)
     nets = [net.to(where).to(memory_format=torch.channels_last) for net in networks(run)]
-    framing, tta = fold.framing(trained), trained.tta if options.tta == "run" else options.tta
+    if bool(trained.boxes) != bool(options.boxes):
+        how = "needs --boxes, as it was trained with some" if trained.boxes else "was trained without --boxes"
+        raise Refusal(f"{run.name}: {how}")
+    framing = fold.framing(replace(trained, boxes=options.boxes))
+    tta = trained.tta if options.tta == "run" else options.tta
     with tqdm(total=len(files), desc="predicting", unit="img", disable=None) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]

@@ -3,9 +3,9 @@
     python -m core.people --out data --people 600 --eval-people 200
     python -m core.people --out data --people 600 --eval-people 200 --photos DIR
 
-Writes OUT/train and OUT/eval in the layout of the competition, and OUT/answers.csv (ImageID, ans,
-person) with the true classes of the test images. Ages, genders, the seven files of each person and
-their mixed endings follow the published figures of the real data set. The same seed draws the same bytes.
+Writes OUT/train and OUT/eval in the layout of the competition, OUT/answers.csv (ImageID, ans, person) with the true
+classes of the test images, and OUT/boxes.csv, which says where each face is. Ages, genders, the seven files of each
+person and their mixed endings follow the published figures of the real data set. The same seed draws the same bytes.
 """
 
 import hashlib
@@ -23,10 +23,14 @@ from tqdm import tqdm
 from core import disk, flags, labels
 from core.people import person, photos, population, portrait
 from core.people.population import Subject
+from core.people.portrait import Drawn
 from core.refusal import Refusal
 
 #: Every so many people a hidden file that is no image, and mixed endings: both occur in the real data set.
 HIDDEN_FILE_EVERY, MIXED_ENDINGS_EVERY = 53, 97
+#: The columns of boxes.csv, and a row of it.
+BOXES = ("file", "left", "top", "width", "height")
+Face = tuple[str, int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +79,16 @@ def _write(root: Path, train: list[Subject], test: list[Subject], seed: int) -> 
     jobs = [delayed(_train_person)(root, subject, seed) for subject in train]
     jobs += [delayed(_test_person)(root, subject, seed) for subject in test]
     results = Parallel(n_jobs=-1, return_as="generator")(jobs)
-    rows = list(tqdm(results, "drawing", len(jobs), unit="person", disable=None))
+    rows, faces = zip(*tqdm(results, "drawing", len(jobs), unit="person", disable=None), strict=True)
     disk.write_csv(root / "train" / "train.csv", [("id", "gender", "race", "age", "path"), *rows[: len(train)]])
     answers = np.random.default_rng([seed, 2]).permutation(np.concatenate(rows[len(train) :]))
     disk.write_csv(root / "eval" / "info.csv", [("ImageID", "ans"), *((name, 0) for name, _, _ in answers)])
     disk.write_csv(root / "answers.csv", [("ImageID", "ans", "person"), *answers])
+    disk.write_csv(root / "boxes.csv", [BOXES, *(face for own in faces for face in own)])
 
 
-def _train_person(root: Path, subject: Subject, seed: int) -> tuple[str, str, str, int, str]:
-    """Write the person's images; returns the row of train.csv."""
+def _train_person(root: Path, subject: Subject, seed: int) -> tuple[tuple[str, str, str, int, str], list[Face]]:
+    """Write the person's images; returns the row of train.csv, and the faces."""
     number, gender = f"{subject.number:06d}", labels.GENDER[subject.female]
     path = f"{number}_{gender}_Asian_{subject.age}"
     folder = root / "train" / "images" / path
@@ -92,9 +97,11 @@ def _train_person(root: Path, subject: Subject, seed: int) -> tuple[str, str, st
     if subject.number % HIDDEN_FILE_EVERY == 0:
         (folder / "._mask1.jpg").write_bytes(b"\0\5\26\7")
     files = zip(labels.STEMS, endings(subject.number, rng), _portraits(subject, seed), strict=True)
-    for stem, ending, image in files:
+    faces: list[Face] = []
+    for stem, ending, (image, box) in files:
         _save(folder / f"{stem}.{ending}", image, rng)
-    return number, gender, "Asian", subject.age, path
+        faces.append((f"train/images/{path}/{stem}.{ending}", *box))
+    return (number, gender, "Asian", subject.age, path), faces
 
 
 def endings(number: int, rng: np.random.Generator) -> list[str]:
@@ -104,20 +111,21 @@ def endings(number: int, rng: np.random.Generator) -> list[str]:
     return [str(rng.choice(("jpg", "png", "jpeg"), p=(0.954, 0.027, 0.019)))] * 7
 
 
-def _test_person(root: Path, subject: Subject, seed: int) -> list[tuple[str, int, str]]:
-    """Write the person's images, whose names tell nothing; returns their rows of answers.csv."""
+def _test_person(root: Path, subject: Subject, seed: int) -> tuple[list[tuple[str, int, str]], list[Face]]:
+    """Write the person's images, whose names tell nothing; returns their rows of answers.csv, and the faces."""
     rng = np.random.default_rng([seed, 1, subject.number, 1])
-    rows = []
-    for (stem, state), image in zip(labels.STEMS.items(), _portraits(subject, seed), strict=True):
+    rows, faces = [], []
+    for (stem, state), (image, box) in zip(labels.STEMS.items(), _portraits(subject, seed), strict=True):
         name = hashlib.sha1(f"{seed} {subject.number} {stem}".encode()).hexdigest() + ".jpg"
         _save(root / "eval" / "images" / name, image, rng)
         answer = labels.label(state, int(subject.female), labels.age_group(subject.age))
         rows.append((name, answer, f"{subject.number:06d}"))
-    return rows
+        faces.append((name, *box))
+    return rows, faces
 
 
-def _portraits(subject: Subject, seed: int) -> Iterator[np.ndarray]:
-    """The seven images of one person, (512, 384, 3) uint8 BGR, in the order of `labels.STEMS`."""
+def _portraits(subject: Subject, seed: int) -> Iterator[Drawn]:
+    """The seven images of one person, (512, 384, 3) uint8 BGR, in the order of `labels.STEMS`, each with its box."""
     rng = np.random.default_rng([seed, 1, subject.number, 0])
     if subject.photo:
         face = photos.read(subject.photo)

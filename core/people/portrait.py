@@ -11,18 +11,21 @@ from core.people.person import Person
 from core.people.shapes import ellipse, fill, stroke
 
 HEIGHT, WIDTH = 512, 384
+#: left, top, width and height of a face, and an image with it.
+Box = tuple[int, int, int, int]
+Drawn = tuple[np.ndarray, Box]
 #: x of the centre of the face, and y of its features; the skull is the top of the head.
 CX, BROW, EYE, NOSE, MOUTH, CHIN, SKULL = 192, 213, 234, 283, 313, 350, 138
 
 
-def draw(person: Person, state: int, rng: np.random.Generator) -> np.ndarray:
-    """One image of the person, (512, 384, 3) uint8 BGR, with random mask, background, pose and light.
-    `state` is a class of `labels.MASK`: 0 mask worn, 1 worn wrong, 2 none."""
+def draw(person: Person, state: int, rng: np.random.Generator) -> Drawn:
+    """One image of the person, (512, 384, 3) uint8 BGR, with random mask, background, pose and light, and the box of
+    the face. `state` is a class of `labels.MASK`: 0 mask worn, 1 worn wrong, 2 none."""
     image = _background(rng)
     for draw_part in (_draw_behind_face, _draw_head, _draw_wrinkles, _draw_features, _draw_hair):
         draw_part(image, person)
     draw_mask(image, Face(CX, person.half_width, 258, NOSE, MOUTH, CHIN, EYE + 14), state, rng)
-    return _photograph(image, rng)
+    return _photograph(image, person.half_width, rng)
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
@@ -145,8 +148,8 @@ def _draw_hair(image: np.ndarray, person: Person) -> None:
         stroke(image, strand, person.hair * rng.uniform(0.7, 1.3) + 6, 2, 0.5, 0.8)
 
 
-def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image with random pose, light, noise and focus."""
+def _photograph(image: np.ndarray, half_width: float, rng: np.random.Generator) -> Drawn:
+    """The image with random pose, light, noise and focus, and where the face is then."""
     pose = cv2.getRotationMatrix2D((CX, 260), rng.normal(0, 5), rng.uniform(0.88, 1.14))
     pose[:, 2] += np.array([rng.uniform(-16, 16), rng.uniform(-22, 22)])
     image = cv2.warpAffine(image, pose, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
@@ -155,4 +158,12 @@ def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     noise = rng.normal(0, rng.uniform(1, 6), (HEIGHT // 2, WIDTH // 2, 1)).astype(np.float32)
     lit = image * light.astype(np.float32) + cv2.resize(noise, (WIDTH, HEIGHT))[..., None]
     image = np.clip(lit, 0, 255).astype(np.uint8)
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.7, 1.4)) if rng.random() < 0.3 else image
+    image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.7, 1.4)) if rng.random() < 0.3 else image
+    x, y = pose @ np.array([[CX - half_width, CX + half_width] * 2, [SKULL, SKULL, CHIN, CHIN], [1] * 4])
+    return image, box(x.min(), y.min(), x.max(), y.max())
+
+
+def box(left: float, top: float, right: float, bottom: float) -> Box:
+    """What of it lies within the frame: left, top, width, height in whole pixels."""
+    first = max(0, round(left)), max(0, round(top))
+    return *first, min(WIDTH, round(right)) - first[0], min(HEIGHT, round(bottom)) - first[1]

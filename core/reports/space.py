@@ -43,7 +43,8 @@ class Item:
     @property
     def used(self) -> float:
         """When it was written or opened last, in seconds since 1970."""
-        return max((path.lstat().st_mtime for path in self.files), default=0.0)
+        stats = [path.lstat() for path in self.files]
+        return max((max(stat.st_mtime, stat.st_atime) for stat in stats), default=0.0)
 
 
 def runs() -> Iterator[Item]:

@@ -11,7 +11,7 @@ import torch
 from core import disk, flags, places, recipe
 from core.data import competition, folds
 from core.data.table import Table
-from core.images import loader, store
+from core.images import boxes, loader, store
 from core.images.decode import Framing
 from core.recipe import Values
 from core.refusal import Refusal
@@ -102,6 +102,10 @@ def prepared(recipe: KernelRecipe) -> Table:
 
 
 def framing(recipe: KernelRecipe) -> Framing:
-    """What the kernel's nets see of a file; whole frames are kept where training crops at random."""
+    """What the kernel's nets see of a file; whole frames are kept where training crops at random.
+    Refuses boxes there, for a box is the crop."""
     whole = any("random_crop" in names for names in flags.each(recipe.augmentations))
-    return Framing(recipe.crop, recipe.scale, whole)
+    if whole and recipe.boxes:
+        raise Refusal(f"--boxes {recipe.boxes}: random_crop crops elsewhere; give --augmentations without it, or none")
+    found = boxes.read(Path(recipe.boxes), recipe.box_margin) if recipe.boxes else None
+    return Framing(recipe.crop, recipe.scale, whole, found)

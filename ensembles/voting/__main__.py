@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core import recipe
+from core import flags, recipe
 from core.refusal import Refusal
 from ensembles.voting import api, ensembles, expression, submission
 from ensembles.voting.ensembles import ensemble
@@ -32,6 +32,7 @@ class Options(api.Options):
     images: str = ""  # a folder of photographs to look at instead
     out: str = ""  # the CSV of their probabilities
     device: str = "auto"  # auto, cpu, cuda, cuda:1
+    boxes: flags.Boxes = ""  # of these photographs, where a run was trained with some
 
 
 def score_expression(text: str, options: Options) -> None:
@@ -55,7 +56,7 @@ def look_at(vote: Node, options: Options) -> None:
     if not (options.images and options.out) or options.name:
         raise Refusal("--images and --out go together, without --name: the folder to look at, and the CSV to write")
     files = predict.photographs(Path(options.images))
-    how = predict.Options(images=options.images, out=options.out, device=options.device)
+    how = predict.Options(images=options.images, out=options.out, device=options.device, boxes=options.boxes)
     check_same_data(vote)
     runs = {leaf.name: leaf.loaded for leaf in vote.leaves()}
 
