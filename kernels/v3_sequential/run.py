@@ -3,7 +3,7 @@ other heads rely on, so the order of the tasks can change the result.
 
     python kernels/v3_sequential/run.py --backbone effb0 --order mask,gender,age
 
-Macro F1 out of fold of two seeds: 0.431 and 0.447 on 600 photographed people, lite0, three epochs of each head
+Macro F1 out of fold: 0.435 on 600 photographed people, lite0, three epochs of each head, 27 core-minutes
 (docs/studies/report.md). An epoch at a time the same heads reach 0.35 and 0.29, for the backbone forgets.
 """
 
