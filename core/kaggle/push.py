@@ -53,11 +53,7 @@ def _pushed(session: Session, order: Order, file: Path) -> Pushed:
     if pushed is None or pushed.ended or pushed.version is None:
         pushed = _prepare(session, order, pushed.told["attempt"] + 1 if pushed else 1)
         _remember(file, pushed)
-        try:
-            pushed = _push(session, pushed)
-        except Refusal:
-            forget(file)
-            raise
+        pushed = _push(session, pushed, file)
         _remember(file, pushed)
     elif pushed.told["flags"] != order.flags:
         flags = " ".join(pushed.told["flags"]) or "no flags"
@@ -88,7 +84,12 @@ def _outcome(order: Order, verdict: Verdict, final: Path | None) -> Path:
 
 
 def remembered(file: Path) -> Pushed | None:
-    return Pushed(**disk.read_json(file)) if file.is_file() else None
+    try:
+        return Pushed(**disk.read_json(file)) if file.is_file() else None
+    except TypeError:
+        raise Refusal(
+            f"{file}: is damaged; look at kaggle.com/work, remove the file, and the run is pushed anew"
+        ) from None
 
 
 def forget(file: Path) -> None:
@@ -130,7 +131,10 @@ def _sent(name: str, command: str):  # type: ignore[no-untyped-def]
     """What an upload of this name has written down. Refuses: there was none; `command` makes it."""
     if not upload.state(name).is_file():
         raise Refusal(f"no {name} were sent to Kaggle from here; {command}")
-    return disk.read_json(upload.state(name))
+    sent = disk.read_json(upload.state(name))
+    if not isinstance(sent, dict) or "slug" not in sent:
+        raise Refusal(f"{upload.state(name)}: is damaged; {command}")
+    return sent
 
 
 def _parts(order: Order) -> dict[str, Path]:
@@ -148,16 +152,19 @@ def _parts(order: Order) -> dict[str, Path]:
     return found
 
 
-def _push(session: Session, pushed: Pushed) -> Pushed:
-    """Pushed once: a push whose answer is lost is looked for."""
+def _push(session: Session, pushed: Pushed, file: Path) -> Pushed:
+    """Pushed once: a push whose answer is lost is looked for, now and by the next command."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             version = session.push(pushed.slug, pushed.script, pushed.datasets, Path(folder))
         except Lost:
             time.sleep(SHOWN_AFTER)
             if not session.status(pushed.slug):
-                raise Refusal("Kaggle did not answer the push, and shows none; the same command tries again") from None
+                raise Refusal("Kaggle did not answer the push, and shows none; the same command looks again") from None
             version = 1
+        except Refusal:
+            forget(file)
+            raise
     print(f"pushed, version {version}: https://www.kaggle.com/code/{session.user}/{pushed.slug}")
     return replace(pushed, version=version)
 

@@ -172,6 +172,16 @@ def test_a_push_whose_answer_is_lost_is_looked_for(kaggle, sent, ends):
     assert kaggle.log["SaveKernel"] == 1
 
 
+def test_a_push_that_arrives_late_is_found_by_the_next_command(kaggle, sent, ends):
+    ends()
+    kaggle.lose_push = True
+    kaggle.instead["GetKernelSessionStatus"] = [(404, {"code": 404, "message": "not shown yet"})]
+    with pytest.raises(Refusal, match="shows none; the same command looks again"):
+        push.run(session.Session(), order())
+    push.run(session.Session(), order())
+    assert kaggle.log["SaveKernel"] == 1
+
+
 def test_killed_while_it_waits_and_typed_again_pushes_once(kaggle, sent, ends, command):
     ends()
     kaggle.statuses = ["RUNNING"]
