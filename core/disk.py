@@ -159,17 +159,19 @@ def lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
 
     Refuses: a lock that another process holds, unless told to `wait`."""
     made = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = _locked(path, what, wait)
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(path, what, wait)
     try:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with named(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         yield
     finally:
         path.unlink(missing_ok=True)
-        file.close()
-        with suppress(OSError):  # of a folder that is not empty
+        with suppress(OSError):  # a full disk, again; and a folder that is not empty
+            file.close()
             for folder in made:
                 folder.rmdir()
 

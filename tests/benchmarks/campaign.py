@@ -4,7 +4,7 @@
 
 Every try is one of these: right; lost (work that was finished is not there, or has other bytes); half (a file is
 neither the old one nor the new one); traceback; silent (what was bad is used without a word). Prints a table, a line
-for each try that was not right, and ends with 1 if there is one. Forty minutes on two quiet cores.
+for each try that was not right, and ends with 1 if there is one. A quarter of an hour on two idle cores.
 """
 
 import os

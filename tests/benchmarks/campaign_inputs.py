@@ -173,7 +173,7 @@ def full_disk(place: Place) -> Tried:
             if variable == "SUBMISSIONS":
                 shutil.copytree(place.folder / "submissions", own)
             with open(small / "filler", "wb") as filler:
-                filler.write(bytes(max(0, shutil.disk_usage(small).free - 8192)))
+                filler.write(bytes(shutil.disk_usage(small).free))
             yield f"{name}, full", refused(place.run(*words, **{variable: own}), str(small))
             (small / "filler").unlink()
             code, _, err = place.run(*words, **{variable: own})
