@@ -49,9 +49,9 @@ def named(path: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         moved = [name for name, folder in places.movable().items() if folder.resolve() in path.resolve().parents]
-        advice = f"make room there, or name another folder by {' or '.join(moved or places.movable())}"
+        other = f"another folder by {' or '.join(moved)}" if moved else "another place"
         raise Refusal(
-            f"{path}: cannot be written ({error.strerror}); {advice}; then the same command goes on"
+            f"{path}: cannot be written ({error.strerror}); make room, or name {other}; then the same command goes on"
         ) from None
 
 

@@ -65,7 +65,8 @@ def _draw(options: Options, out: Path) -> None:
         people = population.drawn(total, options.elderly, rng)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        _write(temporary, people[: options.people], people[options.people :], options.seed)
+        with disk.named(out):
+            _write(temporary, people[: options.people], people[options.people :], options.seed)
         if out.exists():
             out.rmdir()
         temporary.rename(out)

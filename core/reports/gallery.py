@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from core import labels, recipe
+from core import disk, labels, recipe
 from core.data import competition
 from core.data.table import Table
 from core.images import augment, decode
@@ -75,7 +75,8 @@ def main(argv: list[str]) -> None:
         raise Refusal(f"{kind}: is none of {', '.join(figures)}; needs {needs}")
     if picture.suffix not in competition.ENDINGS or not picture.parent.is_dir():
         raise Refusal(f"{picture}: must be a .png or .jpg file in a folder that exists")
-    figures[kind](competition.load(Path(folder))).savefig(picture, dpi=72)
+    figure = figures[kind](competition.load(Path(folder)))
+    disk.write(picture, lambda temporary: figure.savefig(temporary, dpi=72, format=picture.suffix[1:].lower()))
 
 
 if __name__ == "__main__":

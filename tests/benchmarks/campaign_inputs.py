@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.benchmarks.campaign import PROJECT, Place, Tried, refused
 
 V5 = "v5_multitask"
+LOOK = ["-m", "core.launch.predict", f"{V5}/one", "--device", "cpu"]
 #: Words after a kernel's command, and what must be said.
 FLAGS = {
     "--lr abc": "--lr abc",
@@ -165,18 +166,22 @@ def full_disk(place: Place) -> Tried:
         "vote": (place.vote("full"), "SUBMISSIONS"),
         "leaderboard": (["-m", "submissions.compare.leaderboard", "one", "--public-f1", "0.5"], "SUBMISSIONS"),
         "compare": (["-m", "submissions.compare", "one", "two"], "SUBMISSIONS"),
+        "draw": (["-m", "core.people", "--out", small / "drawn", "--people", "10", "--eval-people", "2"], ""),
+        "picture": (["-m", "core.reports.gallery", "people", place.data, small / "people.png"], ""),
+        "predict": ([*LOOK, "--images", place.data / "eval/images", "--out", small / "probs.csv"], ""),
     }
     try:
         for name, (words, variable) in commands.items():
-            own = small / variable.lower()
+            own = small / (variable or "none").lower()
             shutil.rmtree(own, ignore_errors=True)
+            moved = {variable: own} if variable else {}
             if variable == "SUBMISSIONS":
                 shutil.copytree(place.folder / "submissions", own)
             with open(small / "filler", "wb") as filler:
                 filler.write(bytes(shutil.disk_usage(small).free))
-            yield f"{name}, full", refused(place.run(*words, **{variable: own}), str(small))
+            yield f"{name}, full", refused(place.run(*words, **moved), str(small))
             (small / "filler").unlink()
-            code, _, err = place.run(*words, **{variable: own})
+            code, _, err = place.run(*words, **moved)
             yield f"{name}, with room", "right" if code == 0 else "traceback" if "Traceback" in err else "lost"
     finally:
         subprocess.run(["umount", str(small)])
