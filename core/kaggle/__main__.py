@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     if verb == "run":
         print(f"wrote {push.run(Session(), order)}")
     elif verb == "forget":
-        push.forget(upload.state(order.run.replace("/", "-")))
+        push.forget(upload.state(order.run))
     else:
         _try(order)
 

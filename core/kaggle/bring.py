@@ -13,7 +13,7 @@ from core import disk, places
 from core.kaggle.pack import Told
 from core.kaggle.session import Session
 from core.refusal import Refusal, first_line
-from core.runs import reader
+from core.runs import reader, writer
 
 
 class Verdict(TypedDict):
@@ -135,12 +135,7 @@ def _put(brought: Path, name: str, finished: bool) -> Path:
     growing = unfinished(name)
     final = places.runs() / name if finished else growing
     with disk.lock(growing.with_name(f".{name.partition('/')[2]}.lock"), f"the run {name}"):
-        old = final.with_name(f".{name.partition('/')[2]}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if final.is_dir():
-            final.rename(old)
-        brought.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+        writer.put_in_place(brought, final)
         if growing != final:
             shutil.rmtree(growing, ignore_errors=True)
     return final

@@ -28,7 +28,7 @@ SHOWN_AFTER, GONE_AFTER = 20.0, 600.0
 def run(session: Session, order: Order) -> Path:
     """The run, trained there and brought to places.runs(); its folder.
     Refuses: a finished run of that name (unless forced), and whatever goes wrong on the way."""
-    file = upload.state(f"{order.kernel}-{order.name}")
+    file = upload.state(order.run)
     finished = (places.runs() / order.run / "run.json").is_file()
     if finished and not (order.recipe.force or order.recipe.smoke):
         raise Refusal(f"{order.run}: is finished here; give --force to train it again, or --name for another run")

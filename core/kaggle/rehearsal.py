@@ -39,10 +39,10 @@ def rehearse(order: Order, root: Path, bubblewrap: bool = True) -> tuple[Verdict
     script, _ = pack.script(order, "rehearsal", part)
     (home / "kaggle/src/script.py").write_text(script, encoding="utf-8")
     disk.write_json(attached / "data/fingerprint.json", {"fingerprint": "rehearsal"})
-    for part in ("train", "eval"):
-        (attached / "data" / part).symlink_to((root / part).resolve())
+    for name in ("train", "eval"):
+        (attached / "data" / name).symlink_to((root / name).resolve())
     if order.tags:
-        upload.put_weights(attached / "weights", order.tags)
+        upload.put_weights(attached / "weights", upload.files_of_weights(order.tags))
     words = _sandboxed(home) if bubblewrap and _has_bubblewrap() else None
     if words is None:
         print(

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from core.refusal import Refusal, first_line
 
-T = TypeVar("T")
 #: Seconds to wait before a request is tried again, doubled each time, and how often it is tried.
 PAUSE, TRIES = 2.0, 7
 KEY = "make a token at kaggle.com/settings and put it into ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY"
@@ -91,8 +90,7 @@ class Session:
         """Fetch run.tar and verdict.json, if they are there, to `folder`; the log's text."""
         name, pattern = f"{self.user}/{slug}/{version}", r"^(run\.tar|verdict\.json)$"
         # asked again as a whole: the addresses of files expire
-        fetch = lambda: self.api.kernels_output(name, str(folder), pattern, force=True)  # noqa: E731
-        self._ask(fetch, or_none=True, again=(403,))
+        self._ask(lambda: self.api.kernels_output(name, str(folder), pattern, force=True), or_none=True, again=(403,))
         log = folder / f"{slug}.log"
         text = log.read_text(encoding="utf-8") if log.is_file() else "[]"
         with contextlib.suppress(ValueError, TypeError, KeyError):

@@ -17,22 +17,19 @@ from typing import TypedDict
 from core import disk, flags, places
 from core.data import competition
 from core.kaggle.session import Session
-from core.refusal import Refusal
+from core.refusal import Refusal, first_line
 
 #: Seconds between two questions whether a dataset is ready, and how long it may take.
 POLL, LONGEST = 10.0, 2 * 3600
 
 
 class Data(TypedDict):
-    """Photographs that were sent: the dataset's slug, the folder here, a fingerprint of every file's name and bytes and
-    of the labels, and the digests that start.json has too."""
+    """Photographs that were sent: the dataset's slug, the folder here, and a fingerprint of every file's name and bytes
+    and of the labels."""
 
     slug: str
     data: str
     fingerprint: str
-    rows: str
-    labels: str
-    ages: str
 
 
 class Weights(TypedDict):
@@ -43,8 +40,8 @@ class Weights(TypedDict):
 
 
 def state(name: str) -> Path:
-    """Where what was sent is remembered."""
-    return places.runs() / ".kaggle" / f"{name}.json"
+    """Where what was sent is remembered: `data`, `weights`, or the push of a run."""
+    return places.runs() / ".kaggle" / f"{name.replace('/', '-')}.json"
 
 
 def data(session: Session, root: Path) -> Data:
@@ -52,8 +49,7 @@ def data(session: Session, root: Path) -> Data:
     table = competition.load(root)
     digests = table.digests()
     fingerprint = disk.text_digest(json.dumps([digests, *_digests(root, table.files)]))
-    where: Data = {"slug": f"mask18-data-{fingerprint[:8]}", "data": os.path.abspath(root), "fingerprint": fingerprint}  # type: ignore[typeddict-item]
-    about: Data = {**where, **digests}  # type: ignore[typeddict-item]
+    about: Data = {"slug": f"mask18-data-{fingerprint[:8]}", "data": os.path.abspath(root), "fingerprint": fingerprint}
 
     def fill(folder: Path) -> None:
         for part in ("train", "eval"):
@@ -74,22 +70,27 @@ def _digests(root: Path, files: list[str]) -> list[str]:
 def weights(session: Session, names: list[str]) -> Weights:
     """Send pretrained weights of these backbones; what later commands are told of them."""
     tags = sorted({flags.TAGS.get(name, name) for name in names})
-    digests = [disk.digest(_weights_file(tag)) for tag in tags]
+    found = files_of_weights(tags)
+    digests = [digest for _, digest in found.values()]
     about: Weights = {
         "slug": f"mask18-weights-{disk.text_digest(' '.join([*tags, *digests]))[:8]}",
         "tags": tags,
     }
-    _send(session, about["slug"], lambda folder: put_weights(folder, tags))
+    _send(session, about["slug"], lambda folder: put_weights(folder, found))
     disk.write_json(state("weights"), about)
     return about
 
 
-def put_weights(folder: Path, tags: list[str]) -> None:
+def files_of_weights(tags: list[str]) -> dict[str, tuple[Path, str]]:
+    """By timm's tag the file of its weights, and its sha256."""
+    return {tag: (path, disk.digest(path)) for tag in tags for path in [_weights_file(tag)]}
+
+
+def put_weights(folder: Path, found: dict[str, tuple[Path, str]]) -> None:
     """Links to these weights, and weights.json: their digests by tag."""
-    files = {tag: _weights_file(tag) for tag in tags}
-    for tag, path in files.items():
+    for tag, (path, _) in found.items():
         (folder / f"{tag}.safetensors").symlink_to(path)
-    disk.write_json(folder / "weights.json", {tag: {"sha256": disk.digest(path)} for tag, path in files.items()})
+    disk.write_json(folder / "weights.json", {tag: {"sha256": digest} for tag, (_, digest) in found.items()})
 
 
 def _weights_file(tag: str) -> Path:
@@ -101,10 +102,8 @@ def _weights_file(tag: str) -> Path:
     try:
         return Path(hf_hub_download(f"timm/{tag}", "model.safetensors")).resolve()
     except Exception as error:  # whatever the hub's client or its HTTP library may raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise Refusal(
-            f"TAGS: no weights of {tag} ({lines[0][:100]}); name others, or go where the hub is reached"
-        ) from None
+        advice = "name others, or go where the hub is reached"
+        raise Refusal(f"TAGS: no weights of {tag} ({first_line(error)}); {advice}") from None
 
 
 def _lite0(tag: str) -> Path:

@@ -105,13 +105,23 @@ def seal(manifest: Mapping[str, object]) -> str:
     return disk.text_digest(json.dumps({**manifest, "seal": ""}, sort_keys=True))
 
 
+def sealed(manifest: Mapping[str, object]) -> dict[str, object]:
+    """It with its seal, as it is written."""
+    return {**manifest, "seal": seal(manifest)}
+
+
+def is_as_sealed(manifest: Mapping[str, object]) -> bool:
+    """Whether nobody changed it since; one of before there were seals passes."""
+    return "seal" not in manifest or manifest["seal"] == seal(manifest)
+
+
 def read_manifest(name: str, root: Path | None = None) -> Manifest:
     """run.json of the finished run KERNEL/NAME. Refuses one that is damaged, or not as the run left it."""
     try:
         manifest = disk.read_json((root or places.runs()) / name / "run.json")
         if not isinstance(manifest, dict) or not {"sha256", "classes", "scores", "rows", "labels"} <= set(manifest):
             raise ValueError(name)
-        if manifest.get("seal", seal(manifest)) != seal(manifest):
+        if not is_as_sealed(manifest):
             raise ValueError(name)
         return manifest  # type: ignore[return-value]
     except (ValueError, RecursionError):

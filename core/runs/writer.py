@@ -101,7 +101,7 @@ class RunWriter:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "training_seconds": sum(fold["training_seconds"] for fold in folds),
         }
-        disk.write_json(self.folder / "run.json", {**manifest, "seal": reader.seal(manifest)})
+        disk.write_json(self.folder / "run.json", reader.sealed(manifest))
         return manifest
 
     def _fold_scores(self, number: int, oof: np.ndarray) -> FoldScores:
@@ -134,9 +134,16 @@ def open_run(file: Path, name: str, recipe: Shared) -> Iterator[RunWriter]:
             raise Refusal(f"{shown}: is finished; give --force to train it again, or --name for another run")
         yield run
         if finished and (run.folder / "run.json").is_file():
-            final.rename(final.with_name(f".{name}.old"))
-            run.folder.rename(final)
-            _finish_swap(final)
+            put_in_place(run.folder, final)
+
+
+def put_in_place(folder: Path, final: Path) -> None:
+    """`folder` takes the place of `final`, whose lock the caller holds; killed at any moment, one of them is there."""
+    _finish_swap(final)
+    if final.is_dir():
+        final.rename(final.with_name(f".{final.name}.old"))
+    folder.rename(final)
+    _finish_swap(final)
 
 
 def _finish_swap(final: Path) -> None:

@@ -62,7 +62,7 @@ def write(name: str, vote: Node, force: bool = False) -> Path:
         "answers": submission_json.answers_digest(first.test_ids, answers),
     }
     disk.write_text(target, csv_text(first.test_ids, answers))
-    disk.write_json(target.with_suffix(".json"), {**manifest, "seal": reader.seal(manifest)})
+    disk.write_json(target.with_suffix(".json"), reader.sealed(manifest))
     kept = first.folder / "where.json"  # git ignores what is written of it: a path is this machine's
     data = disk.read_json(kept)["data"] if kept.is_file() else ""
     disk.write_json(target.with_suffix(".where"), {"run": os.path.abspath(first.folder), "data": data})

@@ -60,7 +60,7 @@ def read(path: Path) -> Manifest:
         raise ValueError("the JSON holds no vote")
     if not all(isinstance(manifest.get(key), str) for key in ("rows", "labels", "oof")):
         raise ValueError("the JSON lacks rows, labels or oof")
-    if manifest.get("seal", reader.seal(manifest)) != reader.seal(manifest):
+    if not reader.is_as_sealed(manifest):
         raise ValueError("the JSON is not as it was written")
     return manifest  # type: ignore[return-value]
 
