@@ -90,7 +90,7 @@ def keep(path: Path, run: Run) -> None:
     logs = [foldrun.read_log(folder) for folder in sorted((loaded.folder / "folds").iterdir())]
     about = {
         "kernel": manifest["kernel"],
-        "recipe": {name: manifest["recipe"][name] for name in run.results if name in manifest["recipe"]},
+        "recipe": {name: value for name, value in run.files_by_name(manifest["recipe"]).items() if name in run.results},
         "digests": {name: manifest[name] for name in ("rows", "labels")},  # type: ignore[literal-required]
         "sources": disk.text_digest(json.dumps(manifest["source"], sort_keys=True)),
         "core_seconds": manifest["training_seconds"] * manifest["machine"]["threads"],

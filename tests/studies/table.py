@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 class Arm:
     """One way to train: what `of` (another arm, or the study's base) is, with other `flags` or another `kernel`.
 
-    together: why more than one thing differs, without which that is refused. `{seed}` in a flag is the run's seed.
+    together: why more than one thing differs, without which that is refused. In a flag `{seed}` is the run's seed and
+    `{data}` the folder that it is trained on.
     """
 
     name: str
@@ -86,8 +87,13 @@ class Run:
 
     @property
     def results(self) -> Values:
-        """The fields that decide what it finds, as run.json holds them."""
-        return names.results(self.planned.recipe)
+        """The fields that decide what it finds, as run.json holds them; a file by its name."""
+        return self.files_by_name(names.results(self.planned.recipe))
+
+    def files_by_name(self, values: Values) -> Values:
+        """A recipe's values, with the name of a file for its place on one machine."""
+        files = recipe.files(self.planned.recipe)
+        return {field: Path(str(value)).name if field in files else value for field, value in values.items()}
 
 
 def load(name: str) -> Study:
@@ -143,6 +149,6 @@ def _run(name: str, study: Study, arm: Arm, seed: int, data: str) -> Run:
     if not file.is_file():
         raise Refusal(f"there is no kernel {kernel_name}")
     flags = {**flags, "seed": str(seed), "name": f"{name}-{arm.name}-seed{seed}"}
-    words = [f"--{flag_name(flag)}={value.format(seed=seed)}" for flag, value in flags.items()]
+    words = [f"--{flag_name(flag)}={value.format(seed=seed, data=data or 'DATA')}" for flag, value in flags.items()]
     where = [f"--data={data}"] if data else []
     return Run(arm.name, seed, Planned(0, file, recipe.parse(kernel.load(file).Recipe, [*words, *where])))
