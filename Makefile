@@ -8,7 +8,7 @@ VENV := .venv
 CONSTRAINTS ?= constraints.txt
 PY := $(VENV)/bin/python
 DEMO := RUNS=runs/demo $(PY)
-DRAW := $(PY) -m core.people --out data/demo --people 300 --eval-people 100 --elderly 0.2
+DRAW := $(PY) -m core.people --out data/demo --people 240 --eval-people 80 --elderly 0.2
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,7 +85,7 @@ board: $(VENV)/made  ## open the runs' curves in TensorBoard
 
 pictures: demo  ## draw the pictures of README and docs anew: make demo, and v2, v3 and v4 like it (half an hour on two cores)
 	$(DEMO) -m core.launch.sweep tests/benchmarks/pictures.csv --data data/demo
-	$(PY) tests/benchmarks/pictures.py
+	$(DEMO) tests/benchmarks/pictures.py
 
 bench: $(VENV)/made  ## the input path beside the usual way: images per second and ratios (4 minutes on two cores)
 	$(PY) -m tests.benchmarks.inputs

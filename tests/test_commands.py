@@ -94,9 +94,8 @@ def test_a_file_where_a_folder_is_meant(command, home, data_dir, tmp_path, place
 
 @pytest.mark.parametrize("picture", ["picture.xyz", "nowhere/picture.png"])
 def test_a_picture_that_cannot_be_written(command, home, data_dir, picture):
-    refused(
-        command("-m", "core.reports.gallery", "people", data_dir, home / picture), "must be a .png or .jpg file", home
-    )
+    drawn = command("-m", "core.reports.augmentations", data_dir, home / picture)
+    refused(drawn, "must be a .png or .jpg file", home)
 
 
 def test_a_message_stays_one_line_whatever_was_typed(command, home):

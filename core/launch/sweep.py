@@ -64,25 +64,26 @@ def train(
 ) -> list[tuple[str, str]]:
     """Train these runs; (name, why) of those that were refused. The lines of `finished` are shown as each run ends."""
     todo = [jobs.whole_run(each.file, each.recipe, torch.get_num_threads()) for each in due]
+    titles = [f"run {number}/{len(due)}  {each.name}" for number, each in enumerate(due, 1)]
     folders = {
-        places.runs() / kernel / place / "folds": f"{each.name}  "
-        for each in due
+        places.runs() / kernel / place / "folds": f"{title}  "
+        for each, title in zip(due, titles, strict=True)
         for kernel, _, name in [each.name.partition("/")]
         for place in (name, f".{name}.new")
     }
     refused: list[tuple[str, str]] = []
     with Display(folders) as display:
         for result in _results(todo, options):
-            name = due[result.number].name
+            each, title = due[result.number], titles[result.number]
             try:
                 done = jobs.check(result)
             except (Refusal, RuntimeError) as error:
-                refused.append((name, str(error)))
-                display.write(f"{name}  refused")
+                refused.append((each.name, str(error)))
+                display.write(f"{title}  refused")
             else:
                 scores = [line for line in done.stdout.splitlines() if line.startswith("out of fold")]
-                for line in (*done.stderr.splitlines(), *(scores or ["finished"]), *finished(due[result.number])):
-                    display.write(f"{name}  {line}")
+                for line in (*done.stderr.splitlines(), *(scores or ["finished"]), *finished(each)):
+                    display.write(f"{title}  {line}")
     return refused
 
 

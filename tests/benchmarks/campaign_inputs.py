@@ -167,7 +167,7 @@ def full_disk(place: Place) -> Tried:
         "leaderboard": (["-m", "submissions.compare.leaderboard", "one", "--public-f1", "0.5"], "SUBMISSIONS"),
         "compare": (["-m", "submissions.compare", "one", "two"], "SUBMISSIONS"),
         "draw": (["-m", "core.people", "--out", small / "drawn", "--people", "10", "--eval-people", "2"], ""),
-        "picture": (["-m", "core.reports.gallery", "people", place.data, small / "people.png"], ""),
+        "picture": (["-m", "core.reports.augmentations", place.data, small / "picture.png"], ""),
         "predict": ([*LOOK, "--images", place.data / "eval/images", "--out", small / "probs.csv"], ""),
     }
     try:

@@ -1,6 +1,6 @@
 """Draws the pictures of README and docs anew, from the runs of `make demo` and three more like them.
 
-    python tests/benchmarks/pictures.py            (make pictures)
+    RUNS=runs/demo python tests/benchmarks/pictures.py            (make pictures)
 
 Needs Chromium for the picture of the comparison page; without it that one stays, and a line says so. Drawn people only.
 """
@@ -11,15 +11,24 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from core import recipe
+from core import disk, labels, recipe
+from core.images import decode
+from core.images.decode import Framing
 from core.refusal import Refusal
+from core.reports import plots
+from ensembles.demo import demo
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATA, RUNS, DOCS = PROJECT / "data/demo", PROJECT / "runs/demo", PROJECT / "docs"
 KERNELS = ("v1_single", "v2_fusion", "v3_sequential", "v4_separate", "v5_multitask")
 #: A larger picture makes the page slow to open.
 LARGEST = 300_000
+RIGHT, WRONG = "#1b6b3a", "#b3261e"
 
 
 def of_runs() -> None:
@@ -32,12 +41,32 @@ def of_runs() -> None:
     smaller(cv2.imread(str(report / "worst_mistakes.png")), DOCS / "worst_mistakes.jpg")
 
 
-def of_people() -> None:
-    """What the gallery draws of the demo's people."""
-    for kind in ("people", "augmentations"):
-        picture = DOCS / f"{kind}.jpg"
-        subprocess.run([sys.executable, "-m", "core.reports.gallery", kind, DATA, picture], cwd=PROJECT, check=True)
-        smaller(cv2.imread(str(picture)), picture)
+def of_augmentations() -> None:
+    picture = DOCS / "augmentations.jpg"
+    subprocess.run([sys.executable, "-m", "core.reports.augmentations", DATA, picture], cwd=PROJECT, check=True)
+    smaller(cv2.imread(str(picture)), picture)
+
+
+def of_vote() -> None:
+    """A test photograph of each class, drawn by chance, with what the demo's vote says of it."""
+    ids = next(demo.leaves()).loaded.test_ids
+    answers = disk.read_csv(DATA / "answers.csv", ("ImageID", "ans")).set_index("ImageID")["ans"]
+    probs = demo.probs("test")
+    test = pd.DataFrame({"file": ids, "true": answers[ids].astype(int).to_numpy(), "predicted": probs.argmax(1)})
+    test["probability"] = probs.max(1)
+    figure = Figure((11, 6.2), layout="constrained")
+    figure.suptitle("predicted class, its probability, and the true class where that is another", fontsize=12)
+    grid = figure.subplots(3, 6, subplot_kw=plots.BARE).ravel()
+    for axes, row in zip(grid, test.groupby("true").sample(1, random_state=0).to_dict("records"), strict=True):
+        predicted, true = (labels.CLASSES[row[column]] for column in ("predicted", "true"))
+        axes.imshow(decode.prepare(DATA / "eval/images" / row["file"], Framing((300, 300))))
+        axes.set_title(
+            f"{predicted}  {row['probability']:.0%}", fontsize=11, color=RIGHT if predicted == true else WRONG
+        )
+        axes.set_xlabel("" if predicted == true else f"true: {true}", fontsize=11, color=WRONG)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    smaller(cv2.cvtColor(np.asarray(canvas.buffer_rgba()), cv2.COLOR_RGBA2BGR), DOCS / "vote.jpg")
 
 
 def of_page() -> None:
@@ -53,7 +82,7 @@ def of_page() -> None:
     )
 
 
-def smaller(image, path: Path) -> None:
+def smaller(image: np.ndarray, path: Path) -> None:
     """Write it as a JPEG of at most LARGEST bytes, at the best quality that fits."""
     for quality in range(90, 30, -5):
         data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
@@ -67,7 +96,8 @@ def main() -> None:
         if not (RUNS / kernel / "demo/run.json").is_file():
             raise Refusal(f"{RUNS / kernel}: the run demo is not there; make pictures trains it")
     of_runs()
-    of_people()
+    of_vote()
+    of_augmentations()
     of_page()
     for path in sorted([*DOCS.glob("*.png"), *DOCS.glob("*.jpg")]):
         print(f"{path.relative_to(PROJECT)}  {path.stat().st_size // 1000} kB")

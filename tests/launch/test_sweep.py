@@ -112,7 +112,7 @@ def test_one_refused_run_does_not_stop_the_others_and_the_finished_stay(table, t
     assert told[1].endswith("1 of 2 runs were refused; the same command trains what is left")
     assert len(told) == 2
     lines = done.stdout.splitlines()
-    assert any(line.startswith("v5_multitask/swept  fold 2/2  joint 1/1") for line in lines)
+    assert any(line.startswith("run 2/2  v5_multitask/swept  fold 2/2  joint 1/1") for line in lines)
     assert {line.split()[0] for line in lines[-2:]} == {"v5_multitask/direct", "v5_multitask/swept"}
     swept = reader.load("v5_multitask/swept")
     np.testing.assert_array_equal(swept.oof, direct.oof)
