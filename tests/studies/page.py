@@ -18,6 +18,7 @@ from tests.studies.answer import Answer
 from tests.studies.evidence import Evidence
 from tests.studies.table import Arm, Claim, Run, Side, Study, differences
 
+ON = {"oof": "out of fold", "test": "test"}
 COLOURS = {"holds": "#1a7f37", "does not hold": "#b3261e", "can't tell": "#57606a"}
 
 
@@ -63,7 +64,6 @@ def _verdicts(study: Study, evidence: Evidence, claims: list[Claim], answers: li
         tasks = evidence.tasks(claim.better, claim.on) - evidence.tasks(claim.than, claim.on)
         needed = found.people_needed
         more = "" if found.verdict != "can't tell" else f" ({f'{needed} people' if needed else 'more seeds first'})"
-        on = "out of fold" if claim.on == "oof" else "test"
         low, high = found.interval()
         seeds = f"{len(evidence.seeds(claim.better))} / {len(evidence.seeds(claim.than))}"
         cells = (
@@ -72,7 +72,7 @@ def _verdicts(study: Study, evidence: Evidence, claims: list[Claim], answers: li
             f"{found.difference:+.3f} [{low:+.3f}, {high:+.3f}]",
             *map("{:+.3f}".format, tasks),
         )
-        rows.append((*cells, on, seeds, f"**{found.verdict}**{more}", holm))
+        rows.append((*cells, ON[claim.on], seeds, f"**{found.verdict}**{more}", holm))
     heads = (
         "claim",
         "in our words",
@@ -95,26 +95,26 @@ def _verdicts(study: Study, evidence: Evidence, claims: list[Claim], answers: li
 
 
 def _arms(study: Study, evidence: Evidence) -> list[str]:
-    rows = []
+    rows, also_test = [], study.on == "oof"
     for arm in study.arms:
         side = Side((arm.name,))
         if not (seeds := evidence.seeds(side)):
             continue
-        scores, test = evidence.scores(side, "oof"), evidence.scores(side, "test")
+        scores, test = evidence.scores(side, study.on), evidence.scores(side, "test")
         kept = [evidence.results[arm.name, seed].about for seed in seeds]
         each = " ".join(f"{value:.3f}" for value in scores.values)
         minutes = np.mean([about["core_seconds"] for about in kept]) / 60
         sources = " ".join(dict.fromkeys(about["sources"][:8] for about in kept))
-        tasks = map("{:.3f}".format, evidence.tasks(side, "oof"))
-        low, high = evidence.score(side, "oof").interval() if len(seeds) > 1 else (math.nan, math.nan)
-        f1 = (f"{scores.values.mean():.3f} [{low:.3f}, {high:.3f}]", each, f"{test.values.mean():.3f}")
+        tasks = map("{:.3f}".format, evidence.tasks(side, study.on))
+        low, high = evidence.score(side, study.on).interval() if len(seeds) > 1 else (math.nan, math.nan)
+        f1 = (f"{scores.values.mean():.3f} [{low:.3f}, {high:.3f}]", each, *[f"{test.values.mean():.3f}"] * also_test)
         rows.append((arm.name, changed(arm), *f1, *tasks, f"{minutes:.1f}", sources))
     heads = (
         "arm",
         "what differs",
-        "macro F1, out of fold [95 %]",
+        f"macro F1, {ON[study.on]} [95 %]",
         "each seed",
-        "on test",
+        *["on test"] * also_test,
         *labels.TASKS,
         "core-minutes",
         "sources",

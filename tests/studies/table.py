@@ -21,8 +21,8 @@ HERE = Path(__file__).parent
 class Arm:
     """One way to train: what `of` (another arm, or the study's base) is, with other `flags` or another `kernel`.
 
-    together: why more than one thing differs, without which that is refused. In a flag `{seed}` is the run's seed and
-    `{data}` the folder that it is trained on.
+    together: why more than one thing differs, without which that is refused. In a flag `{seed}` is the study's seed,
+    which the run has too if its arm names no other, and `{data}` the folder that it is trained on.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Study:
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    on: str = "oof"  # what arms are scored on: oof, or test where a run holds out a part of the rows only
     about: str = ""  # what a reader must know
     needs: str = ""  # what it needs that not every machine has
 
@@ -118,11 +119,15 @@ def runs(name: str, study: Study, data: str = "") -> list[Run]:
             raise Refusal(f"study {name}, arm {arm.name}: of={arm.of!r} is no arm before it")
         try:
             found[arm.name] = [_run(name, study, arm, seed, data) for seed in study.seeds]
+            if study.on == "oof" and found[arm.name][0].planned.recipe.folds == 1:
+                raise Refusal('one fold holds out a part of the rows only; give folds, or the study on="test"')
         except Refusal as refusal:
             raise Refusal(f"study {name}, arm {arm.name}: {refusal}") from None
     for claim in study.claims:
         if claim.on == "oof" and "best_fold" in (claim.better.how, claim.than.how):
             raise Refusal(f'study {name}, claim {claim.text!r}: a best fold is compared on="test"')
+        if claim.on == "oof" and study.on == "test":
+            raise Refusal(f'study {name}, claim {claim.text!r}: the study scores on test; give the claim on="test"')
         for unknown in {*claim.better.arms, *claim.than.arms} - set(found):
             raise Refusal(f"study {name}, claim {claim.text!r}: there is no arm {unknown}")
     return [run for arm in found.values() for run in arm]
@@ -148,7 +153,7 @@ def _run(name: str, study: Study, arm: Arm, seed: int, data: str) -> Run:
     file = places.HOME / "kernels" / kernel_name / "run.py"
     if not file.is_file():
         raise Refusal(f"there is no kernel {kernel_name}")
-    flags = {**flags, "seed": str(seed), "name": f"{name}-{arm.name}-seed{seed}"}
+    flags = {"seed": str(seed), **flags, "name": f"{name}-{arm.name}-seed{seed}"}
     words = [f"--{flag_name(flag)}={value.format(seed=seed, data=data or 'DATA')}" for flag, value in flags.items()]
     where = [f"--data={data}"] if data else []
     return Run(arm.name, seed, Planned(0, file, recipe.parse(kernel.load(file).Recipe, [*words, *where])))

@@ -34,6 +34,8 @@ from tests.studies.table import Arm, Claim, Side
         ({"arms": (Arm("base"), Arm("x", kernel="v9"))}, "arm x: there is no kernel v9"),
         ({"arms": (Arm("base"), Arm("x", of="y"))}, "arm x: of='y' is no arm before it"),
         ({"claims": (Claim("1", "better", Side(("base",)), Side(("worse",))),)}, "there is no arm worse"),
+        ({"arms": (Arm("base", {"folds": "1"}),)}, "arm base: one fold holds out a part of the rows only"),
+        ({"on": "test", "claims": (Claim("1", "x", Side(("base",)), Side(("higher",))),)}, "the study scores on test"),
     ],
 )
 def test_a_wrong_study_is_refused_before_anything_trains(changes, says):
@@ -180,3 +182,23 @@ def test_holm_and_verdicts_in_closed_form():
     np.testing.assert_allclose(made[0].interval(), (0.03 - reach, 0.03 + reach), rtol=1e-4)
     assert made[2].people_needed == np.ceil(400 * (reach / 0.015) ** 2)
     assert answer.Answer(0.01, 1e-4, 1e-3, 1e6, 400).people_needed is None
+
+
+def test_a_study_on_test_people_has_runs_of_one_fold_and_seeds_of_their_own():
+    arms = (Arm("base"), Arm("whole", {"folds": "1"}), Arm("other", {"seed": "{seed}1"}))
+    claim = Claim("1", "x", Side(("whole",)), Side(("base",)), on="test")
+    runs = table.runs("small", dataclasses.replace(STUDY, on="test", arms=arms, claims=(claim,)))
+    assert [run.planned.recipe.seed for run in runs] == [0, 1, 0, 1, 1, 11]
+    assert [run.seed for run in runs] == [0, 1] * 3
+
+
+def test_rows_that_no_fold_held_out_are_kept_as_unknown(small, tmp_path, monkeypatch):
+    def half(name, load=kept.reader.load):
+        run = load(name)
+        run.oof[::2] = np.nan
+        return run
+
+    monkeypatch.setattr(kept.reader, "load", half)
+    small(tmp_path, only=("base",))
+    held_out = kept.read(tmp_path / "small/base-seed0.npz").oof_probs.sum(1)
+    np.testing.assert_allclose(held_out, np.arange(len(held_out)) % 2)
