@@ -61,7 +61,7 @@ boxes: $(VENV)/made  ## find the face in each photograph, for --boxes: make boxe
 space: $(VENV)/made  ## what runs and decoded stores take, and what can go: make space [REMOVE=1]
 	@$(PY) -m core.reports.space $(if $(REMOVE),--remove)
 
-select: $(VENV)/made  ## choose runs and weights for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
+select: $(VENV)/made  ## choose runs, weights and age factors for a soft vote: make select [LIKE=KERNEL/NAME] [ONLY=A,B] [RUNS=DIR]
 	@$(PY) -m ensembles.voting.selection $(if $(LIKE),--like $(LIKE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 audit: $(VENV)/made  ## training labels that are probably wrong: make audit RUN=KERNEL/NAME [DATA=DIR] [THRESHOLD=0.9]

@@ -87,7 +87,7 @@ def _verdicts(study: Study, evidence: Evidence, claims: list[Claim], answers: li
     note = (
         f"{len(claims)} comparisons, on {people['oof']} people out of fold or {people['test']} test people. *Holds*: the "
         f"interval lies above 0. *Does not hold*: its upper end lies below {answer.SMALL}. Else *can't tell*, and how many "
-        "people would decide it, were the difference what it seems. *After Holm*: the verdict that allows for the number of comparisons, of which one in twenty would mislead by chance. The interval adds chance by people (bootstrap) and by "
+        "people would be needed if the difference is real. *After Holm*: the same, corrected for the number of comparisons. The interval adds chance by people (bootstrap) and by "
         "seed (pooled over all arms): tests/studies/answer.py. "
         "Under mask, gender and age: the difference in accuracy."
     )
