@@ -16,7 +16,7 @@ CONTRAST = """() => {
         return [255, 255, 255];
     };
     return [...document.querySelectorAll("body *")]
-        .filter(e => e.checkVisibility() && !e.closest("svg .plot") && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+        .filter(e => e.checkVisibility() && !e.closest(".main-svg .cartesianlayer") && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
         .map(e => {
             const style = getComputedStyle(e);
             const pair = [luminance(channels(e.closest("svg") ? style.fill : style.color)), luminance(background(e))];
