@@ -7,6 +7,15 @@ from tests.studies.table import Arm, Claim, Side, Study
 NEAR = {"crop": "300,240"}
 BOXES = {"boxes": "{data}/boxes.csv", "box_margin": "0.05"}
 
+#: All parts that helped; docs/experiments.md has it as a command.
+RECIPE = {**NEAR, **BOXES, "tta": "flip"}
+WITHOUT = {
+    "without_boxes": ("boxes", {"boxes": ""}),
+    "without_crop": ("a crop of the face's aspect", {"crop": "360,200"}),
+    "without_flip": ("flip at test time", {"tta": "none"}),
+    "without_cosine": ("cosine", {"schedule": "plateau"}),
+}
+
 OPTIONS = {
     "flip": ("flip at test time", {"tta": "flip"}),
     "one_cycle": ("one cycle instead of cosine", {"schedule": "one_cycle"}),
@@ -22,6 +31,7 @@ OPTIONS = {
     "age_drop": ("without ages 57 to 59", {"age_drop": "57,58,59"}),
     "batch_16": ("batch 16 instead of 32", {"batch": "16"}),
     "lr_3e-4": ("a rate of 3e-4 instead of 1e-3", {"lr": "3e-4"}),
+    "longer": ("6 epochs instead of 3", {"epochs": "6"}),
 }
 
 STUDY = Study(
@@ -35,10 +45,17 @@ STUDY = Study(
         Arm("near", NEAR),
         Arm("boxes", BOXES, of="near", together="the margin is the boxes' own"),
         *(Arm(name, flags) for name, (_, flags) in OPTIONS.items()),
+        Arm("recipe", RECIPE, together="all parts that helped"),
+        *(Arm(name, flags, of="recipe") for name, (_, flags) in WITHOUT.items()),
     ),
     claims=(
         Claim("crop", "a crop of 300x240 instead of 360x200 helps", Side(("near",)), Side(("base",))),
         Claim("crop", "a crop by the face's box instead of 300x240 helps", Side(("boxes",)), Side(("near",))),
         *(Claim("options", f"{text} helps", Side((name,)), Side(("base",))) for name, (text, _) in OPTIONS.items()),
+        Claim("recipe", "the recipe is better than the base", Side(("recipe",)), Side(("base",))),
+        *(
+            Claim("recipe", f"the recipe is better with {text} than without", Side(("recipe",)), Side((name,)))
+            for name, (text, _) in WITHOUT.items()
+        ),
     ),
 )

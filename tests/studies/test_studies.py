@@ -50,7 +50,7 @@ def test_a_study_or_an_arm_that_there_is_none_of_is_refused(tmp_path):
         command.conduct("small", STUDY, command.Options(only=("bass",)), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["report", "recipe", "backbones"])
+@pytest.mark.parametrize("name", ["report", "recipe", "rivals", "backbones"])
 def test_the_studies_here_are_whole(name):
     study = table.load(name)
     assert len(table.runs(name, study)) == len(study.arms) * len(study.seeds)
