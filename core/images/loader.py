@@ -36,6 +36,7 @@ class Loader:
     """Training batches of one shape, shuffled anew in each epoch; the last partial batch is dropped.
 
     `augmented`: which rows go through the augmentations `names`, copies, all or none; the others are centre crops.
+    `target`: the column that is learnt, or several.
     """
 
     rows: Rows
@@ -43,6 +44,7 @@ class Loader:
     names: tuple[augment.Augmentation, ...]
     augmented: augment.Augmented
     workers: int
+    target: str | tuple[str, ...] = "label"
 
     def __post_init__(self) -> None:
         if len(self) == 0:
@@ -58,24 +60,29 @@ class Loader:
         none = np.zeros(len(self.rows), bool)
         return {"copies": self.rows.column("copy"), "all": ~none, "none": none}[self.augmented]
 
+    @property
+    def targets(self) -> np.ndarray:
+        """(rows,), or (rows, k) of k columns, in their own dtype: int64 of label and age."""
+        return self.rows.frame[self.target if isinstance(self.target, str) else list(self.target)].to_numpy()
+
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self.rows) // self.batch
 
     def epoch(self, key: Key, share: tuple[int, int] = (0, 1)) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images uint8 (b, 3, h, w), labels int64 (b,)) for each batch of the epoch `key`.
+        """(images uint8 (b, 3, h, w), targets (b,) or (b, k)) for each batch of the epoch `key`.
 
         `share` (rank, world): that rank's part of each batch, b = batch / world; all ranks' images are those of one.
         """
         shuffled = np.random.default_rng(key).permutation(len(self.rows))
         order = shuffled[: len(self) * self.batch].reshape(len(self), self.batch)
         places = np.split(np.arange(self.batch), share[1])[share[0]]
-        label, image_index = self.rows.column("label"), self.rows.column("image_index")
+        targets, image_index = self.targets, self.rows.column("image_index")
         made = self._augment(order, places, key)
         for rows, (where, images) in zip(order[:, places], made, strict=True):
             batch = self.rows.opened_store.centre_crops(image_index[rows])
             batch[where] = images
-            yield as_images(batch), torch.from_numpy(label[rows])
+            yield as_images(batch), torch.from_numpy(targets[rows])
 
     def _augment(self, order: np.ndarray, places: np.ndarray, key: Key) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each batch, where in `places` it is augmented and these images, to be read before the next."""

@@ -13,7 +13,7 @@ from core.flags import Mix
 
 
 class Mixed(NamedTuple):
-    """Images uint8 (b, c, h, w), their labels (b,), the others' labels (b,), and the share () of the first."""
+    """Images uint8 (b, c, h, w), their targets (b,) or (b, k), the others' targets, and the share () of the first."""
 
     images: torch.Tensor
     labels: torch.Tensor

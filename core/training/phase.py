@@ -27,7 +27,7 @@ Places = list[tuple[int, int]]
 class Phase:
     """What is trained, on what, how, and for how long.
 
-    forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, labels int64 (b,)) -> scalar;
+    forward: images uint8 (b, 3, h, w) -> outputs; loss: (outputs, the loader's targets) -> scalar;
     optimizer: parameters -> optimizer; schedule: optimizer, batches of an epoch -> schedule.
     turns: neighbours of the same word, but for "stage", take turns: an epoch, or a batch, of each after the other.
     before: what is done once, before the first batch.

@@ -68,11 +68,11 @@ class Step:
         self.phase, self.optimizer, self.device, self.dtype = phase, optimizer, device, dtype
         self.total, self.scaler = torch.zeros((), device=device), Scaler(device, dtype)
 
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> None:
-        """Learn from images uint8 (b, 3, h, w) and labels int64 (b,), both on the device; `other` are the others'
-        labels and the share of the first where two photographs are mixed in one."""
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor, *other: torch.Tensor) -> None:
+        """Learn from images uint8 (b, 3, h, w) and targets (b,) or (b, k), both on the device; `other` are the others'
+        targets and the share of the first where two photographs are mixed in one."""
         self.optimizer.zero_grad(set_to_none=True)
-        self._learn(images, labels, *other)
+        self._learn(images, targets, *other)
         self._move()
 
     def mean(self, steps: int) -> float:
@@ -87,20 +87,20 @@ class Step:
         self.scaler.skipped.zero_()
         return number
 
-    def _learn(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> None:
+    def _learn(self, images: torch.Tensor, targets: torch.Tensor, *other: torch.Tensor) -> None:
         with autocast(self.device, self.dtype, cached=False):
-            loss = self._loss(images, labels, *other)
+            loss = self._loss(images, targets, *other)
         self.scaler.scale(loss).backward()
         self.total += loss.detach()
 
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor, *other: torch.Tensor) -> torch.Tensor:
+    def _loss(self, images: torch.Tensor, targets: torch.Tensor, *other: torch.Tensor) -> torch.Tensor:
         """Of the whole batch, where each rank has a share: a weighted mean is not the mean of the shares' means."""
         outputs = tree_map(ranks.whole_batch, self.phase.forward(images))
-        loss = self.phase.loss(outputs, ranks.whole_batch(labels))
+        loss = self.phase.loss(outputs, ranks.whole_batch(targets))
         if not other:
             return loss
-        labels, share = other
-        return share * loss + (1 - share) * self.phase.loss(outputs, labels)
+        targets, share = other
+        return share * loss + (1 - share) * self.phase.loss(outputs, targets)
 
     def _move(self) -> None:
         ranks.add_up([weight.grad for weight in self.phase.parameters if weight.grad is not None])
@@ -128,8 +128,9 @@ class _Captured(Step):
         super().__init__(phase, optimizer, device, dtype)
         batch, size = phase.loader.batch, phase.loader.rows.opened_store.size
         self.images = torch.zeros((batch, *size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
-        labels = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.targets = (labels, labels.clone(), torch.ones((), device=device)) if mixes else (labels,)
+        one = torch.tensor(phase.loader.targets[:1])
+        targets = torch.zeros((batch, *one.shape[1:]), dtype=one.dtype, device=device)
+        self.targets = (targets, targets.clone(), torch.ones((), device=device)) if mixes else (targets,)
         self.graph = torch.cuda.CUDAGraph()
         # whatever a failed capture leaves, this block gives the present stream back
         with torch.cuda.stream(torch.cuda.current_stream(device)):

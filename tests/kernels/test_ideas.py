@@ -271,7 +271,32 @@ def test_v5_is_one_phase_whose_loss_is_the_sum_of_its_heads(rows):
     torch.testing.assert_close(phase.loss(outputs, LABELS), sum(parts))
 
 
-@pytest.mark.parametrize("name", ["v3_sequential", "v4_separate", "v5_multitask"])
+@pytest.mark.parametrize(("age", "group"), [(18, 0), (29, 0), (30, 1), (59, 1), (60, 2), (90, 2)])
+def test_v6_cuts_years_at_the_true_boundaries(age, group):
+    module = kernel("v6_years")
+    sure = torch.where(torch.tensor(module.YEARS) <= age, 20.0, -20.0)[None]
+    probs = module.probs(lambda images: [torch.zeros(1, 3), torch.zeros(1, 2), sure], IMAGES[:1])
+    torch.testing.assert_close(labels.marginals(probs)[2][0], torch.eye(3)[group], atol=1e-6, rtol=0)
+
+
+def test_v6_learns_years_whatever_group_the_rows_are_called_by(rows):
+    module, net = kernel("v6_years"), net_of("v6_years")
+    (phase,) = module.plan(net, rows, module.Recipe(batch=4, workers=0))
+    _, target = next(phase.loader.epoch((0, 0, 0, 0)))
+    assert set(map(tuple, target.tolist())) <= set(zip(rows.column("label"), rows.column("age"), strict=True))
+    outputs = [torch.randn(4, size) for size in (3, 2, len(module.YEARS))]
+    age = target[:, 1].double()
+    older = torch.stack([age >= year for year in module.YEARS], 1).double()
+    p = outputs[2].double().sigmoid()
+    by_years = -(older * p.log() + (1 - older) * (1 - p).log()).mean()
+    mask, gender, _ = labels.split(target[:, 0])
+    classes = cross_entropy(outputs[0], mask) + cross_entropy(outputs[1], gender)
+    torch.testing.assert_close(phase.loss(outputs, target), (classes + module.AGE_WEIGHT * by_years).float())
+    called_otherwise = target - torch.tensor([1, 0]) * (target[:, :1] % 3 > 0)
+    torch.testing.assert_close(phase.loss(outputs, called_otherwise), phase.loss(outputs, target))
+
+
+@pytest.mark.parametrize("name", ["v3_sequential", "v4_separate", "v5_multitask", "v6_years"])
 def test_probabilities_are_the_product_of_the_heads(name):
     module, net = kernel(name), net_of(name).eval()
     with torch.inference_mode():

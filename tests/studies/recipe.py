@@ -45,14 +45,19 @@ STUDY = Study(
         Arm("near", NEAR),
         Arm("boxes", BOXES, of="near", together="the margin is the boxes' own"),
         *(Arm(name, flags) for name, (_, flags) in OPTIONS.items()),
-        Arm("recipe", RECIPE, together="all parts that helped"),
+        Arm("years", kernel="v6_years"),
+        Arm("recipe", RECIPE, kernel="v6_years", together="all parts that helped"),
+        Arm("with_v5", RECIPE, together="all but the kernel"),
         *(Arm(name, flags, of="recipe") for name, (_, flags) in WITHOUT.items()),
     ),
     claims=(
         Claim("crop", "a crop of 300x240 instead of 360x200 helps", Side(("near",)), Side(("base",))),
         Claim("crop", "a crop by the face's box instead of 300x240 helps", Side(("boxes",)), Side(("near",))),
         *(Claim("options", f"{text} helps", Side((name,)), Side(("base",))) for name, (text, _) in OPTIONS.items()),
+        Claim("years", "age in years (v6) is better than in groups (v5)", Side(("years",)), Side(("base",))),
+        Claim("years", "a vote of v5 and v6 is better than v6", Side(("base", "years"), "soft"), Side(("years",))),
         Claim("recipe", "the recipe is better than the base", Side(("recipe",)), Side(("base",))),
+        Claim("recipe", "the recipe is better with v6 than with v5", Side(("recipe",)), Side(("with_v5",))),
         *(
             Claim("recipe", f"the recipe is better with {text} than without", Side(("recipe",)), Side((name,)))
             for name, (text, _) in WITHOUT.items()

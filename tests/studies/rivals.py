@@ -32,7 +32,7 @@ STUDY = Study(
             )
             for name in MEMBERS
         ),
-        Arm("recipe", {**recipe.RECIPE, "folds": "5", "batch": "32"}, together="the recipe, whole"),
+        Arm("recipe", {**recipe.RECIPE, "folds": "5", "batch": "32"}, kernel="v6_years", together="the recipe, whole"),
     ),
     claims=(
         over("the original's", Side(("original",))),
