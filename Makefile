@@ -19,16 +19,16 @@ $(VENV)/made: setup.cfg setup.py $(CONSTRAINTS)
 	$(VENV)/bin/pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[dev]'
 	@touch $@
 
-demo: $(VENV)/made  ## the whole job, small: draw a competition, train v1 and v5, vote, score three submissions, compare them
+demo: $(VENV)/made  ## the whole job, small: draw a competition, train v5 and v6, vote, score three submissions, compare them
 	@test -f data/demo/answers.csv || $(DRAW)
 	@$(DEMO) -m core.launch.sweep ensembles/demo.csv --data data/demo
-	@$(DEMO) -m ensembles.voting "run('v1_single/demo')" --name demo_v1 --force
 	@$(DEMO) -m ensembles.voting "run('v5_multitask/demo')" --name demo_v5 --force
+	@$(DEMO) -m ensembles.voting "run('v6_years/demo')" --name demo_v6 --force
 	@$(DEMO) ensembles/demo.py --force
-	@$(DEMO) -m submissions.compare demo demo_v1 demo_v5 --data data/demo
+	@$(DEMO) -m submissions.compare demo demo_v5 demo_v6 --data data/demo
 	@printf '\nagainst the answers that the generator kept:\n'
-	@for name in demo_v1 demo_v5 demo; do printf '%-8s ' $$name; $(PY) -m core.score submissions/$$name.csv data/demo/answers.csv; done
-	@printf '\nopen submissions/index.html, and runs/demo/v5_multitask/demo/report/*.png\n'
+	@for name in demo_v5 demo_v6 demo; do printf '%-8s ' $$name; $(PY) -m core.score submissions/$$name.csv data/demo/answers.csv; done
+	@printf '\nopen submissions/index.html, and runs/demo/v6_years/demo/report/*.png\n'
 
 test: $(VENV)/made  ## check the style and the types, then run the tests
 	$(VENV)/bin/ruff check .
@@ -83,7 +83,7 @@ kaggle: $(VENV)/made  ## train on Kaggle's GPUs and bring the run back: make kag
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)
 
-pictures: demo  ## draw the pictures of README and docs anew: make demo, and v2, v3 and v4 like it (half an hour on two cores)
+pictures: demo  ## draw the pictures of README and docs anew: make demo, and v1 to v4 like it (half an hour on two cores)
 	$(DEMO) -m core.launch.sweep tests/benchmarks/pictures.csv --data data/demo
 	$(DEMO) tests/benchmarks/pictures.py
 

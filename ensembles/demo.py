@@ -2,7 +2,7 @@
 
 from ensembles.voting import run, soft, submit
 
-demo = soft(run("v1_single/demo"), run("v5_multitask/demo"))
+demo = soft(run("v5_multitask/demo"), run("v6_years/demo"))
 
 if __name__ == "__main__":
     submit(__file__, demo)

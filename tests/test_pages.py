@@ -47,7 +47,7 @@ def test_the_kernel_has_its_flags(line):
     words = shlex.split(line)
     (file,) = (word for word in words if word.endswith("run.py"))
     if not (PROJECT / file).is_file():
-        assert "v6_yours" in file or "vN_name" in file
+        assert "v7_yours" in file or "vN_name" in file
         return
     kind = load(PROJECT / file).Recipe
     known = {f"--{flag_name(name)}" for name in kind.__dataclass_fields__} | {"--help"}
@@ -86,3 +86,13 @@ def test_the_front_page_is_one_page():
 def test_pictures_are_small():
     pictures = [path for path in PROJECT.glob("docs/**/*") if path.suffix in (".png", ".jpg", ".svg")]
     assert [path.name for path in pictures if path.stat().st_size > 300_000] == []
+
+
+def test_the_front_pages_scores_are_the_studys():
+    study = (PROJECT / "docs/studies/report.md").read_text()
+    of_study = dict(re.findall(r"^\| (v\d) \| [^|]+ \| (\d\.\d+ \[[^]]+\]) \|", study, re.M))
+    of_page = dict(
+        re.findall(r"^\| \[(v\d)_\w+\]\(\S+\) \| [^|]+ \| ([^|]+) \|", (PROJECT / "README.md").read_text(), re.M)
+    )
+    assert of_page == of_study
+    assert len(of_page) == 5

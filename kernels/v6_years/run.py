@@ -20,6 +20,7 @@ from core.images.augment import FINAL_RECIPE, Augmentation, Augmented
 from core.images.loader import Loader
 from core.launch import crossval
 from core.nets import backbones, losses, optim
+from core.refusal import Refusal
 from core.training import loop
 
 
@@ -30,7 +31,7 @@ class Recipe(recipe.Shared):
     schedule: optim.Schedule = "plateau"  # as in v5; or cosine, step, one_cycle, none
     augmentations: tuple[Augmentation, ...] = FINAL_RECIPE  # the four that helped
     augment: Augmented = "copies"  # or all, none; originals stay as they are, as the test images will be
-    age_old: flags.Age = 58  # training rows from 58 are repeated as elderly; what is predicted begins at 60
+    age_old: flags.Age = 58  # whoever is at least so old is called elderly: better than 60 here too
     resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people, a third of the classes
     # as in every version
     backbone: flags.Backbone = "effb0"  # effb4 effb7 resnext50 lite0 or timm's name; larger ones were no better
@@ -47,9 +48,8 @@ class Recipe(recipe.Shared):
     age_drop: tuple[flags.Age, ...] = ()  # ages in years to leave out of training
 
 
-#: The years that are asked for, as columns of the age head, and where the two boundaries of the groups stand in it.
+#: The years that are asked for, as columns of the age head.
 YEARS = range(15, 75)
-MIDDLE, OLD = YEARS.index(30), YEARS.index(60)
 #: A mean over years moves the net little, for most of them are easy; four of it are about a cross entropy.
 AGE_WEIGHT = 4.0
 
@@ -59,6 +59,10 @@ class Net(nn.Module):
 
     def __init__(self, recipe: Recipe):
         super().__init__()
+        for flag, age in (("--age-young", recipe.age_young), ("--age-old", recipe.age_old)):
+            if age not in YEARS:
+                raise Refusal(f"{flag} {age}: v6 learns the years {YEARS[0]} to {YEARS[-1]} only")
+        self.middle, self.old = YEARS.index(recipe.age_young), YEARS.index(recipe.age_old)
         self.features = backbones.create(recipe.backbone, recipe.weights)
         widths = {"mask": len(labels.MASK), "gender": len(labels.GENDER), "age": len(YEARS)}
         self.heads = nn.ModuleDict({task: backbones.Head(self.features.width, width) for task, width in widths.items()})
@@ -96,10 +100,10 @@ def plan(net: Net, rows: Rows, recipe: Recipe) -> list[loop.Phase]:
 
 
 def probs(net: Net, images: torch.Tensor) -> torch.Tensor:
-    """The heads taken as independent; the age groups are cut at the true boundaries, wherever training rows were."""
+    """The heads taken as independent; the age groups are cut at the recipe's boundaries."""
     mask, gender, age = (logits.float() for logits in net(images))
-    old = age[:, OLD].sigmoid()
-    not_young = torch.maximum(age[:, MIDDLE].sigmoid(), old)
+    old = age[:, net.old].sigmoid()
+    not_young = torch.maximum(age[:, net.middle].sigmoid(), old)
     groups = torch.stack([1 - not_young, not_young - old, old], 1)
     return labels.joint(mask.softmax(1), gender.softmax(1), groups)
 

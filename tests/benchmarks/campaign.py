@@ -23,7 +23,7 @@ from pathlib import Path
 from core import disk, recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
-KERNELS = ("v1_single", "v2_fusion", "v3_sequential", "v4_separate", "v5_multitask")
+KERNELS = [path.parent.name for path in sorted(PROJECT.glob("kernels/*/run.py"))]
 TINY = (
     "--device cpu --backbone test_efficientnet --weights none --scale 0.15 --folds 2 --epochs 2 --batch 8 --workers 0"
 )

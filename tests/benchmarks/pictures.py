@@ -1,4 +1,4 @@
-"""Draws the pictures of README and docs anew, from the runs of `make demo` and three more like them.
+"""Draws the pictures of README and docs anew, from the runs of `make demo` and four more like them.
 
     RUNS=runs/demo python tests/benchmarks/pictures.py            (make pictures)
 
@@ -25,17 +25,17 @@ from ensembles.demo import demo
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATA, RUNS, DOCS = PROJECT / "data/demo", PROJECT / "runs/demo", PROJECT / "docs"
-KERNELS = ("v1_single", "v2_fusion", "v3_sequential", "v4_separate", "v5_multitask")
+KERNELS = [path.parent.name for path in sorted(PROJECT.glob("kernels/*/run.py"))]
 #: A larger picture makes the page slow to open.
 LARGEST = 300_000
 RIGHT, WRONG = "#1b6b3a", "#b3261e"
 
 
 def of_runs() -> None:
-    """What a run's report draws: each kernel's confusions; and of v5 the rest."""
+    """What a run's report draws: each kernel's confusions; and of v6 the rest."""
     for kernel in KERNELS:
         shutil.copyfile(RUNS / kernel / "demo/report/confusion_parts.png", DOCS / f"{kernel}.png")
-    report = RUNS / "v5_multitask/demo/report"
+    report = RUNS / "v6_years/demo/report"
     for name in ("confusion_18", "accuracy_by_age"):
         shutil.copyfile(report / f"{name}.png", DOCS / f"{name}.png")
     smaller(cv2.imread(str(report / "worst_mistakes.png")), DOCS / "worst_mistakes.jpg")

@@ -271,12 +271,18 @@ def test_v5_is_one_phase_whose_loss_is_the_sum_of_its_heads(rows):
     torch.testing.assert_close(phase.loss(outputs, LABELS), sum(parts))
 
 
-@pytest.mark.parametrize(("age", "group"), [(18, 0), (29, 0), (30, 1), (59, 1), (60, 2), (90, 2)])
-def test_v6_cuts_years_at_the_true_boundaries(age, group):
-    module = kernel("v6_years")
+@pytest.mark.parametrize(("age", "group"), [(18, 0), (29, 0), (30, 1), (57, 1), (58, 2), (90, 2)])
+def test_v6_cuts_years_at_the_boundaries_of_the_recipe(age, group, monkeypatch):
+    module, net = kernel("v6_years"), net_of("v6_years", age_old=58)
     sure = torch.where(torch.tensor(module.YEARS) <= age, 20.0, -20.0)[None]
-    probs = module.probs(lambda images: [torch.zeros(1, 3), torch.zeros(1, 2), sure], IMAGES[:1])
+    monkeypatch.setattr(net, "forward", lambda images: [torch.zeros(1, 3), torch.zeros(1, 2), sure])
+    probs = module.probs(net, IMAGES[:1])
     torch.testing.assert_close(labels.marginals(probs)[2][0], torch.eye(3)[group], atol=1e-6, rtol=0)
+
+
+def test_v6_refuses_a_boundary_that_it_does_not_learn():
+    with pytest.raises(Refusal, match="--age-old 80: v6 learns the years 15 to 74 only"):
+        net_of("v6_years", age_old=80)
 
 
 def test_v6_learns_years_whatever_group_the_rows_are_called_by(rows):
