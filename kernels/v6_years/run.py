@@ -2,7 +2,8 @@
 
     python kernels/v6_years/run.py --backbone effb0
 
-Macro F1 out of fold: see docs/studies/recipe.md.
+Macro F1 out of fold: 0.513 on 600 photographed people, lite0, three epochs with cosine, 4 core-minutes
+(docs/studies/recipe.md).
 """
 
 from dataclasses import dataclass

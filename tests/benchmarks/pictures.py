@@ -54,16 +54,14 @@ def of_vote() -> None:
     probs = demo.probs("test")
     test = pd.DataFrame({"file": ids, "true": answers[ids].astype(int).to_numpy(), "predicted": probs.argmax(1)})
     test["probability"] = probs.max(1)
-    figure = Figure((11, 6.2), layout="constrained")
-    figure.suptitle("predicted class, its probability, and the true class where that is another", fontsize=12)
+    figure = Figure((11, 7), layout="constrained")
+    figure.suptitle("predicted class and its probability; true class", fontsize=12)
     grid = figure.subplots(3, 6, subplot_kw=plots.BARE).ravel()
     for axes, row in zip(grid, test.groupby("true").sample(1, random_state=0).to_dict("records"), strict=True):
         predicted, true = (labels.CLASSES[row[column]] for column in ("predicted", "true"))
         axes.imshow(decode.prepare(DATA / "eval/images" / row["file"], Framing((300, 300))))
-        axes.set_title(
-            f"{predicted}  {row['probability']:.0%}", fontsize=11, color=RIGHT if predicted == true else WRONG
-        )
-        axes.set_xlabel("" if predicted == true else f"true: {true}", fontsize=11, color=WRONG)
+        title = f"{predicted}  {row['probability']:.0%}\ntrue: {true}"
+        axes.set_title(title, fontsize=9.5, color=RIGHT if predicted == true else WRONG)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     smaller(cv2.cvtColor(np.asarray(canvas.buffer_rgba()), cv2.COLOR_RGBA2BGR), DOCS / "vote.jpg")
