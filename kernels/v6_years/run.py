@@ -32,7 +32,7 @@ class Recipe(recipe.Shared):
     schedule: optim.Schedule = "plateau"  # as in v5; or cosine, step, one_cycle, none
     augmentations: tuple[Augmentation, ...] = FINAL_RECIPE  # the four that helped
     augment: Augmented = "copies"  # or all, none; originals stay as they are, as the test images will be
-    age_old: flags.Age = 58  # whoever is at least so old is called elderly: better than 60 here too
+    age_old: flags.Age = 58  # whoever is at least so old is called elderly; as in v5
     resample: Resampling = "elderly"  # or none, balance; the elderly are 7 % of the people, a third of the classes
     # as in every version
     backbone: flags.Backbone = "effb0"  # effb4 effb7 resnext50 lite0 or timm's name; larger ones were no better

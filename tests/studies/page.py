@@ -124,7 +124,7 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
     images = sum(result.about["images"] for result in results)
     fixed = " ".join(f"--{flag_name(name)} {value}" for name, value in study.base.items())
     cost = f"{len(results)} runs trained on {images:,} images in {hours:.1f} core-hours."
-    told = "*sources*: the digest of the kernel and the core that trained the runs; not every change of a source changes a result."
+    told = "*sources*: the digest of the kernel and the core that trained the runs; not every change of a source changes a result. *core-minutes*: what else ran on the machine has made some longer; the images are exact."
     return [
         "## Arms",
         table(heads, rows),
