@@ -83,7 +83,7 @@ kaggle: $(VENV)/made  ## train on Kaggle's GPUs and bring the run back: make kag
 board: $(VENV)/made  ## open the runs' curves in TensorBoard
 	$(VENV)/bin/tensorboard --logdir $(or $(RUNS),runs)
 
-pictures: demo  ## draw the pictures of README and docs anew: make demo, and v1 to v4 like it (half an hour on two cores)
+pictures: demo  ## draw the pictures of README and docs anew: make demo, and v1 to v4 like it (a quarter of an hour on two cores)
 	$(DEMO) -m core.launch.sweep tests/benchmarks/pictures.csv --data data/demo
 	$(DEMO) tests/benchmarks/pictures.py
 
