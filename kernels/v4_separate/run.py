@@ -4,7 +4,6 @@
     python kernels/v4_separate/run.py --backbone effb0 --tasks age --reuse v4_separate/effb0
 
 The second keeps the frozen mask and gender probabilities of a finished run and works on age alone.
-
 Macro F1 out of fold: 0.447 on 600 photographed people, lite0, three epochs of each model, 12 core-minutes
 (docs/studies/report.md). It trains three times as long as v5 and is not clearly better.
 """
