@@ -1,8 +1,10 @@
 """The pages as a reader finds them: short, their links lead somewhere, and the commands on them are ones there are."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,23 @@ def test_the_kernel_has_its_flags(line):
 def test_the_module_is_there(line):
     module = shlex.split(line)[2].replace(".", "/")
     assert (PROJECT / f"{module}.py").is_file() or (PROJECT / module / "__main__.py").is_file()
+
+
+#: Those of README that neither take minutes nor write a page of the project.
+QUICK = [line for line in commands(PROJECT / "README.md") if not re.match(r"make (demo|test|study)", line)]
+
+
+@pytest.mark.parametrize("line", QUICK)
+def test_readmes_commands_run_word_for_word(line, tmp_path):
+    """In a place without data and runs: they end well, or in one line that says what is missing."""
+    command, *words = shlex.split(line)
+    how = {"make": ["make", "-o", ".venv/made", f"PY={sys.executable}"], "python": [sys.executable]}[command]
+    places = {name: str(tmp_path / name) for name in ("RUNS", "SUBMISSIONS", "CACHE", "MASK18_DATA")}
+    done = subprocess.run([*how, *words], cwd=PROJECT, env={**os.environ, **places}, capture_output=True, text=True)
+    said = [each for each in done.stderr.splitlines() if not each.startswith("make: ***")]
+    assert done.returncode in (0, 2), done.stderr
+    assert len(said) == (done.returncode == 2), done.stderr
+    assert not any(each.exists() for each in tmp_path.rglob("*.csv"))
 
 
 @pytest.mark.parametrize("page", [*PAGES, *KERNELS_PAGES], ids=lambda page: page.relative_to(PROJECT).as_posix())
