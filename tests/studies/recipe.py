@@ -47,7 +47,7 @@ STUDY = Study(
         *(Arm(name, flags) for name, (_, flags) in OPTIONS.items()),
         Arm("years", kernel="v6_years"),
         Arm("recipe", RECIPE, kernel="v6_years", together="all parts that helped"),
-        Arm("with_v5", RECIPE, together="all but the kernel"),
+        Arm("with_v5", kernel="v5_multitask", of="recipe"),
         *(Arm(name, flags, of="recipe") for name, (_, flags) in WITHOUT.items()),
     ),
     claims=(
