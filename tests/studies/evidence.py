@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core import labels, score
+from ensembles.voting.adjust import choose_age_factors
+from ensembles.voting.selection import soft_vote
 from ensembles.voting.votes import Hard, Soft
 from tests.studies import answer
 from tests.studies.answer import Answer, BySeed, Scores
@@ -36,6 +38,10 @@ class Evidence:
             rows = [self.people.fold == fold for fold in range(len(result.fold_tests))]
             best = [score.macro_f1(self.people.label[own].astype(int), result.oof[own]) for own in rows]
             return result.fold_tests[int(np.argmax(best))]
+        if side.how == "adjusted":
+            (result,) = results
+            factors = choose_age_factors(result.oof_probs, self.people.label.astype(int))
+            return soft_vote(result.test_probs[None], [0], factors)
         if side.how == "runs":
             return getattr(results[0], on)
         vote = {"soft": Soft, "hard": Hard}[side.how]

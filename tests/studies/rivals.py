@@ -5,7 +5,7 @@ from tests.studies.table import Arm, Claim, Side, Study
 
 WHOLE = {"folds": "1", "val_ratio": "0.002", "epochs": "12", "batch": "16"}
 CHAMPIONS = {"resample": "balance", "age_drop": "57,58,59", "mix": "cutmix_vertical", **recipe.NEAR}
-MEMBERS = tuple(f"champions_{number}" for number in (1, 2, 3))
+MEMBERS = {f"champions_{number}": f"{{seed}}{number}" for number in (1, 2, 3)}
 
 
 def over(text: str, than: Side) -> Claim:
@@ -27,17 +27,24 @@ STUDY = Study(
         *(
             Arm(
                 name,
-                {**CHAMPIONS, "seed": f"{{seed}}{name[-1]}"},
+                {**CHAMPIONS, "seed": seed},
                 together="as the champions had it, one of three seeds",
             )
-            for name in MEMBERS
+            for name, seed in MEMBERS.items()
         ),
         Arm("recipe", {**recipe.RECIPE, "folds": "5", "batch": "32"}, kernel="v6_years", together="the recipe, whole"),
     ),
     claims=(
         over("the original's", Side(("original",))),
         over("the original's with a rate of 1e-3 and cosine", Side(("tuned",))),
-        over("the champions'", Side(MEMBERS, "hard")),
+        over("the champions'", Side(tuple(MEMBERS), "hard")),
+        Claim(
+            "factors",
+            "factors by age, chosen out of fold, help the recipe",
+            Side(("recipe",), "adjusted"),
+            Side(("recipe",)),
+            on="test",
+        ),
     ),
     on="test",
 )

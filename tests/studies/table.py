@@ -15,6 +15,9 @@ from core.runs import names
 from core.training import kernel
 
 HERE = Path(__file__).parent
+#: Chosen for each run on the rows that it held out: the fold that scores best, the age factors that suit it best. So a
+#: claim about them is one about test people.
+CHOSEN = {"best_fold", "adjusted"}
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,11 @@ class Side:
     """One side of a claim: an arm's runs; or with several `arms`, for each seed the vote over theirs."""
 
     arms: tuple[str, ...]
-    how: str = "runs"  # or soft, hard; or best_fold, the fold of each run that scored best on the rows it held out
+    how: str = "runs"  # or soft, hard; or one of CHOSEN
 
     def __str__(self) -> str:
-        return {"runs": "{}", "best_fold": "best fold of {}"}.get(self.how, f"{self.how} vote of {{}}").format(
-            ", ".join(self.arms)
-        )
+        words = {"runs": "{}", "best_fold": "best fold of {}", "adjusted": "{} with age factors"}
+        return words.get(self.how, f"{self.how} vote of {{}}").format(", ".join(self.arms))
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def runs(name: str, study: Study, data: str = "") -> list[Run]:
         except Refusal as refusal:
             raise Refusal(f"study {name}, arm {arm.name}: {refusal}") from None
     for claim in study.claims:
-        if claim.on == "oof" and "best_fold" in (claim.better.how, claim.than.how):
-            raise Refusal(f'study {name}, claim {claim.text!r}: a best fold is compared on="test"')
+        if claim.on == "oof" and CHOSEN & {claim.better.how, claim.than.how}:
+            raise Refusal(f'study {name}, claim {claim.text!r}: what is chosen out of fold is compared on="test"')
         if claim.on == "oof" and study.on == "test":
             raise Refusal(f'study {name}, claim {claim.text!r}: the study scores on test; give the claim on="test"')
         for unknown in {*claim.better.arms, *claim.than.arms} - set(found):

@@ -16,7 +16,9 @@ from core.refusal import Refusal
 from tests.conftest import PROJECT
 from tests.studies import __main__ as command
 from tests.studies import answer, fabricated_study, kept, table
+from tests.studies.evidence import Evidence
 from tests.studies.fabricated_study import SMALL as STUDY
+from tests.studies.kept import People, Result
 from tests.studies.table import Arm, Claim, Side
 
 
@@ -35,6 +37,10 @@ from tests.studies.table import Arm, Claim, Side
         ({"arms": (Arm("base"), Arm("x", of="y"))}, "arm x: of='y' is no arm before it"),
         ({"claims": (Claim("1", "better", Side(("base",)), Side(("worse",))),)}, "there is no arm worse"),
         ({"arms": (Arm("base", {"folds": "1"}),)}, "arm base: one fold holds out a part of the rows only"),
+        (
+            {"claims": (Claim("1", "x", Side(("base",), "adjusted"), Side(("base",))),)},
+            'what is chosen out of fold is compared on="test"',
+        ),
         ({"on": "test", "claims": (Claim("1", "x", Side(("base",)), Side(("higher",))),)}, "the study scores on test"),
     ],
 )
@@ -190,6 +196,17 @@ def test_a_study_on_test_people_has_runs_of_one_fold_and_seeds_of_their_own():
     runs = table.runs("small", dataclasses.replace(STUDY, on="test", arms=arms, claims=(claim,)))
     assert [run.planned.recipe.seed for run in runs] == [0, 1, 0, 1, 1, 11]
     assert [run.seed for run in runs] == [0, 1] * 3
+
+
+def test_age_factors_are_chosen_out_of_fold_and_used_on_test_people():
+    true = np.array([0, 1, 2] * 6)
+    elderly_missed = np.eye(18)[np.array([0, 1, 1] * 6)] * 0.6 + np.eye(18)[np.array([0, 1, 2] * 6)] * 0.4
+    people = People({}, true, true, true, true, true)
+    result = Result({}, true, true, elderly_missed, elderly_missed, true[None])
+    side = Side(("base",), "adjusted")
+    assert np.array_equal(Evidence({("base", 0): result}, people).predicted(side, 0, "test"), true)
+    sure = Result({}, true, true, np.eye(18)[true], elderly_missed, true[None])  # needs no factors out of fold
+    assert 2 not in Evidence({("base", 0): sure}, people).predicted(side, 0, "test")
 
 
 def test_rows_that_no_fold_held_out_are_kept_as_unknown(small, tmp_path, monkeypatch):
