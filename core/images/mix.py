@@ -16,12 +16,12 @@ class Mixed(NamedTuple):
     """Images uint8 (b, c, h, w), their targets (b,) or (b, k), the others' targets, and the share () of the first."""
 
     images: torch.Tensor
-    labels: torch.Tensor
+    targets: torch.Tensor
     others: torch.Tensor
     share: torch.Tensor
 
 
-def mixed(images: torch.Tensor, labels: torch.Tensor, how: Mix, alpha: float, key: tuple[int, ...]) -> Mixed:
+def mixed(images: torch.Tensor, targets: torch.Tensor, how: Mix, alpha: float, key: tuple[int, ...]) -> Mixed:
     """A batch mixed with itself in another order; the share is drawn from Beta(alpha, alpha).
 
     mixup: the weighted mean of two images (Zhang et al., 2018, https://arxiv.org/abs/1710.09412). cutmix: a rectangle
@@ -38,7 +38,7 @@ def mixed(images: torch.Tensor, labels: torch.Tensor, how: Mix, alpha: float, ke
         top, bottom, left, right = _window(rng, how, share, height, width)
         result[:, :, top:bottom, left:right] = other[:, :, top:bottom, left:right]
         share = 1 - (bottom - top) * (right - left) / (height * width)
-    return Mixed(result, labels, labels[order], torch.full((), share, device=images.device))
+    return Mixed(result, targets, targets[order], torch.full((), share, device=images.device))
 
 
 def _window(rng: np.random.Generator, how: Mix, share: float, height: int, width: int) -> tuple[int, int, int, int]:

@@ -70,7 +70,7 @@ class Net(nn.Module):
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         features = self.features(images)
-        return [self.heads[task](features) for task in ("mask", "gender", "age")]
+        return [head(features) for head in self.heads.values()]
 
 
 def age_loss(logits: torch.Tensor, age: torch.Tensor, smoothing: float) -> torch.Tensor:
