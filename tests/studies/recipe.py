@@ -15,6 +15,12 @@ WITHOUT = {
     "without_flip": ("flip at test time", {"tta": "none"}),
     "without_cosine": ("cosine", {"schedule": "plateau"}),
 }
+WITH = {
+    "with_mixup": ("mixup", {"mix": "mixup"}),
+    "with_ema": ("averaged weights", {"ema": "0.99"}),
+    "with_longer": ("6 epochs instead of 3", {"epochs": "6"}),
+    "with_longer_mixup": ("mixup and 6 epochs", {"epochs": "6", "mix": "mixup"}),
+}
 
 OPTIONS = {
     "flip": ("flip at test time", {"tta": "flip"}),
@@ -49,6 +55,7 @@ STUDY = Study(
         Arm("recipe", RECIPE, kernel="v6_years", together="all parts that helped"),
         Arm("with_v5", kernel="v5_multitask", of="recipe"),
         *(Arm(name, flags, of="recipe") for name, (_, flags) in WITHOUT.items()),
+        *(Arm(name, flags, of="recipe", together="mixup needs longer") for name, (_, flags) in WITH.items()),
     ),
     claims=(
         Claim("crop", "a crop of 300x240 instead of 360x200 helps", Side(("near",)), Side(("base",))),
@@ -61,6 +68,10 @@ STUDY = Study(
         *(
             Claim("recipe", f"the recipe is better with {text} than without", Side(("recipe",)), Side((name,)))
             for name, (text, _) in WITHOUT.items()
+        ),
+        *(
+            Claim("recipe", f"{text} helps the recipe", Side((name,)), Side(("recipe",)))
+            for name, (text, _) in WITH.items()
         ),
     ),
 )
