@@ -19,15 +19,14 @@ WITHOUT = {
 }
 WITH = {
     "with_mixup": ("mixup", {"mix": "mixup"}),
-    "with_ema": ("averaged weights", {"ema": "0.99"}),
+    "with_ema": ("averaging the weights", {"ema": "0.99"}),
     "with_longer": ("6 epochs instead of 3", {"epochs": "6"}),
-    "with_longer_mixup": ("mixup and 6 epochs", {"epochs": "6", "mix": "mixup"}),
 }
 
 OPTIONS = {
     "flip": ("flip at test time", {"tta": "flip"}),
     "one_cycle": ("one cycle instead of cosine", {"schedule": "one_cycle"}),
-    "ema": ("averaged weights", {"ema": "0.99"}),
+    "ema": ("averaging the weights", {"ema": "0.99"}),
     "lr_2e-3": ("a rate of 2e-3 instead of 1e-3", {"lr": "2e-3"}),
     "adamp": ("AdamP instead of Adam", {"optimizer": "adamp"}),
     "cutmix_vertical": ("vertical CutMix", {"mix": "cutmix_vertical"}),
@@ -57,7 +56,8 @@ STUDY = Study(
         Arm("recipe", RECIPE, kernel="v6_years", together="all parts that helped"),
         Arm("with_v5", kernel="v5_multitask", of="recipe"),
         *(Arm(name, flags, of="recipe") for name, (_, flags) in WITHOUT.items()),
-        *(Arm(name, flags, of="recipe", together="mixup needs longer") for name, (_, flags) in WITH.items()),
+        *(Arm(name, flags, of="recipe") for name, (_, flags) in WITH.items()),
+        Arm("with_longer_mixup", {"mix": "mixup"}, of="with_longer"),
     ),
     claims=(
         Claim("crop", "a crop of 300x240 instead of 360x200 helps", Side(("near",)), Side(("base",))),
@@ -74,6 +74,13 @@ STUDY = Study(
         *(
             Claim("recipe", f"{text} helps the recipe", Side((name,)), Side(("recipe",)))
             for name, (text, _) in WITH.items()
+        ),
+        Claim("recipe", "of 6 epochs, mixup helps the recipe", Side(("with_longer_mixup",)), Side(("with_longer",))),
+        Claim(
+            "recipe",
+            "6 epochs with mixup instead of 3 help the recipe",
+            Side(("with_longer_mixup",)),
+            Side(("recipe",)),
         ),
     ),
 )
