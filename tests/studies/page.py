@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -106,8 +105,8 @@ def _arms(study: Study, evidence: Evidence) -> list[str]:
         minutes = np.mean([about["core_seconds"] for about in kept]) / 60
         sources = " ".join(dict.fromkeys(about["sources"][:8] for about in kept))
         tasks = map("{:.3f}".format, evidence.tasks(side, study.on))
-        low, high = evidence.score(side, study.on).interval() if len(seeds) > 1 else (math.nan, math.nan)
-        f1 = (f"{scores.values.mean():.3f} [{low:.3f}, {high:.3f}]", each, *[f"{test.values.mean():.3f}"] * also_test)
+        interval = " [{:.3f}, {:.3f}]".format(*evidence.score(side, study.on).interval()) if len(seeds) > 1 else ""
+        f1 = (f"{scores.values.mean():.3f}{interval}", each, *[f"{test.values.mean():.3f}"] * also_test)
         rows.append((arm.name, changed(arm), *f1, *tasks, f"{minutes:.1f}", sources))
     heads = (
         "arm",

@@ -43,8 +43,8 @@ STUDY = Study(
     ),
     claims=(
         over("the original's", Side(("original",))),
-        over("the original's with a rate of 1e-3 and cosine", Side(("tuned",))),
-        over("the original's with that and as few epochs as the recipe", Side(("tuned_short",))),
+        over("the original's with 1e-3 and cosine", Side(("tuned",))),
+        over("the original's with 1e-3, cosine and as few epochs as the recipe", Side(("tuned_short",))),
         over("the champions'", Side(tuple(MEMBERS), "hard")),
         Claim(
             "factors",
