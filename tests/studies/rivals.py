@@ -15,7 +15,7 @@ def over(text: str, than: Side) -> Claim:
 STUDY = Study(
     question="Is the recipe better than its rivals?",
     about="The original trained one model on all people, the champions voted three (hard) and cropped to the face; the recipe is the "
-    "mean of five folds. The recipe and tuned_short have three epochs, the others the original's twelve; all have the backbone "
+    "mean of five folds. *Tuned* is the original's with a rate of 1e-3 and cosine. The recipe and tuned_short have three epochs, the others the original's twelve; all have the backbone "
     "lite0 and as many pixels.",
     data="600 photographed people asked for (550 found), and 1,200 to test on (1,100 found), with drawn masks; the "
     "photographs are not part of this project",
@@ -43,8 +43,8 @@ STUDY = Study(
     ),
     claims=(
         over("the original's", Side(("original",))),
-        over("the original's with 1e-3 and cosine", Side(("tuned",))),
-        over("the original's with 1e-3, cosine and as few epochs as the recipe", Side(("tuned_short",))),
+        over("the original's, tuned", Side(("tuned",))),
+        over("the tuned of three epochs", Side(("tuned_short",))),
         over("the champions'", Side(tuple(MEMBERS), "hard")),
         Claim(
             "factors",
